@@ -1,0 +1,1 @@
+//! State machines on one word: the robust lock, the published cell and the event count.

@@ -1,0 +1,3 @@
+//! Mapped memory that several processes share.
+
+pub(crate) mod id;

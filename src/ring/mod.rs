@@ -1,0 +1,1 @@
+//! Lock-free rings. They never sleep and make no system call.

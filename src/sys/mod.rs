@@ -1,0 +1,6 @@
+//! The kernel, one function per call: errno becomes `io::Error`, and nothing else is decided here.
+//!
+//! This is one of the four rooms that may use `unsafe`.
+
+#[cfg(not(loom))]
+pub(crate) mod futex;
