@@ -20,7 +20,7 @@ pub(crate) use directory::{Element, OwnerField, OwnerWords};
 pub(crate) use kind::Kind;
 pub(crate) use mapping::Attached;
 #[allow(unused_imports)]
-pub(crate) use object::{Object, Place, Spec};
+pub(crate) use object::{Object, Pinned, Place, Spec};
 pub(crate) use view::Shared;
 
 use crate::error::{Error, Result};
