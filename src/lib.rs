@@ -1,7 +1,10 @@
 //! Shared-memory IPC for Linux.
 
-pub mod region;
+#[doc(hidden)]
+pub mod internals;
 mod lock;
+pub mod region;
 pub mod ring;
 mod sync;
+#[cfg(not(loom))]
 mod sys;

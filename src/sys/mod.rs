@@ -2,5 +2,5 @@
 //!
 //! This is one of the four rooms that may use `unsafe`.
 
-#[cfg(not(loom))]
+pub(crate) mod cpu;
 pub(crate) mod futex;
