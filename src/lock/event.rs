@@ -47,6 +47,7 @@
 //! killed between publication and wake-up, or a sleeper killed by a wake-up's side, costs the
 //! others one cap of latency: see [`Naps`]. A dead peer that publishes no more is the business of
 //! the `check` that every waiter brings.
+#![allow(unsafe_code)]
 
 use super::deadline::{Deadline, Naps};
 use super::spin::{Spin, here};
@@ -68,6 +69,9 @@ pub struct EventCount {
     waker: AtomicU32,
 }
 
+// SAFETY: two atomics without padding, and every bit pattern is an event count.
+#[cfg(not(loom))]
+unsafe impl crate::region::Shared for EventCount {}
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<EventCount>() == 8 && align_of::<EventCount>() == 4);
 

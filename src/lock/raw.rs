@@ -48,6 +48,7 @@
 //!
 //! A thread that ends while it holds the lock does not free it as long as its process lives.
 //! The lock is not fair: whoever comes by while it is free may take it.
+#![allow(unsafe_code)]
 
 use super::deadline::{Deadline, Naps};
 use super::token::token;
@@ -72,6 +73,9 @@ pub struct RawLock {
     holder: AtomicU32,
 }
 
+// SAFETY: two atomics without padding, and every bit pattern is a lock (see `holder` and `word`).
+#[cfg(not(loom))]
+unsafe impl crate::region::Shared for RawLock {}
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<RawLock>() == 8 && align_of::<RawLock>() == 4);
 
