@@ -1,6 +1,8 @@
 //! Shared-memory IPC for Linux.
 
 mod error;
+#[doc(hidden)]
+pub mod internals;
 mod lock;
 #[cfg(not(loom))]
 pub mod region;
@@ -10,6 +12,7 @@ pub mod region {
 }
 pub mod ring;
 mod sync;
+#[cfg(not(loom))]
 mod sys;
 
 pub use error::{Error, Result};

@@ -225,4 +225,3 @@ impl fmt::Debug for Region {
             .finish_non_exhaustive()
     }
 }
-

@@ -127,9 +127,7 @@ impl Object {
         use serde::ser::Error as _;
         let ticket = CONTEXT.with_borrow_mut(|context| {
             let Context::Sending(outgoing) = context else {
-                return Err(S::Error::custom(
-                    "shared handles can only be passed to a process",
-                ));
+                return Err(S::Error::custom("shared handles can only be passed to a process"));
             };
             let (fd, id) = outgoing.parcel(self.mapping()).map_err(S::Error::custom)?;
             outgoing.undo.extend(moved(id).map_err(S::Error::custom)?);

@@ -3,6 +3,8 @@
 //! This is one of the four rooms that may use `unsafe`.
 
 #[cfg(not(loom))]
+pub(crate) mod cpu;
+#[cfg(not(loom))]
 pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod futex;
