@@ -45,7 +45,7 @@ pub(crate) const PRODUCER: bool = true;
 pub(crate) const CONSUMER: bool = false;
 
 /// Looks in vain before the kernel is asked whether the peer is alive: about 0.1 ms of spinning.
-const LOOKS_PER_PROBE: u32 = 8192;
+const LOOKS_PER_PROBE: u32 = if cfg!(loom) { 1 } else { 8192 };
 
 /// Why an end cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
