@@ -1,7 +1,20 @@
 //! Shared-memory IPC for Linux.
 
-pub mod region;
+mod error;
+#[doc(hidden)]
+pub mod internals;
 mod lock;
+#[cfg(not(loom))]
+pub mod region;
+#[cfg(loom)]
+pub mod region {
+    pub(crate) mod id;
+}
 pub mod ring;
 mod sync;
+#[cfg(not(loom))]
 mod sys;
+
+pub use error::{Error, Result};
+#[cfg(not(loom))]
+pub use region::{Region, RegionOptions};
