@@ -31,18 +31,12 @@
 //! An end that dies before `advance` has done nothing that the other can see; after it,
 //! everything. Nothing needs repair, and a new owner goes on from the position in shared memory.
 
-#![allow(unsafe_code)]
-
-use super::indices::{CLOSED, Side};
-use super::place::Place;
-use crate::region::id::ParticipantId;
-use crate::sync::Ordering::*;
-use std::cell::Cell;
-
-/// The role of the end that writes slots.
-pub(crate) const PRODUCER: bool = true;
-/// The role of the end that reads slots.
-pub(crate) const CONSUMER: bool = false;
+use super::indices::{CLOSED, CONSUMER, Indices, PRODUCER, Side};
+use super::site::Site;
+use crate::region::id::{Liveness, ParticipantId};
+use crate::sync::{AtomicBool, Ordering::*};
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
 
 /// Looks in vain before the kernel is asked whether the peer is alive: about 0.1 ms of spinning.
 const LOOKS_PER_PROBE: u32 = if cfg!(loom) { 1 } else { 8192 };
@@ -60,8 +54,8 @@ pub(crate) enum Stop {
 
 /// One end of a ring, held by one thread of one process. Cells, because an end is given away
 /// through a shared reference (serialisation has no other).
-pub(crate) struct End<P, const ROLE: bool> {
-    place: P,
+pub(crate) struct End<S: Site, const ROLE: bool> {
+    site: S,
     capacity: u64,
     mask: u64,
     /// The word under which this handle owns its end; [`CLOSED`] after it was closed.
@@ -70,21 +64,23 @@ pub(crate) struct End<P, const ROLE: bool> {
     /// How far this end may go without looking at the peer again.
     bound: Cell<u64>,
     looks: Cell<u32>,
+    /// Shared with the [`Gift`]s of this handle, if there are any.
+    alive: OnceCell<Arc<AtomicBool>>,
 }
 
-impl<P: Place, const ROLE: bool> End<P, ROLE> {
-    /// Takes this end of the ring in `place`, if it is vacant or its owner is dead.
-    pub(crate) fn claim(place: P, capacity: usize) -> Result<Self, Stop> {
-        End::owned_by(CLOSED, place, capacity)
+impl<S: Site, const ROLE: bool> End<S, ROLE> {
+    /// Takes this end of the ring at `site`, if it is vacant or its owner is dead.
+    pub(crate) fn claim(site: S, capacity: usize) -> Result<Self, Stop> {
+        End::owned_by(CLOSED, site, capacity)
     }
 
-    /// Takes this end of the ring in `place`, which was given to this participant.
-    pub(crate) fn resume(place: P, capacity: usize) -> Result<Self, Stop> {
-        End::owned_by(place.me().word(), place, capacity)
+    /// Takes this end of the ring at `site`, which was given to `carrier` on its way to us.
+    pub(crate) fn resume(site: S, capacity: usize, carrier: ParticipantId) -> Result<Self, Stop> {
+        End::owned_by(carrier.word(), site, capacity)
     }
 
-    fn owned_by(id: u32, place: P, capacity: usize) -> Result<Self, Stop> {
-        let slots = place.slot_count();
+    fn owned_by(id: u32, site: S, capacity: usize) -> Result<Self, Stop> {
+        let slots = site.slot_count();
         assert!(slots.is_power_of_two() && (1..=slots).contains(&capacity));
         let end = End {
             capacity: capacity as u64,
@@ -93,13 +89,14 @@ impl<P: Place, const ROLE: bool> End<P, ROLE> {
             position: Cell::new(0),
             bound: Cell::new(0),
             looks: Cell::new(0),
-            place,
+            site,
+            alive: OnceCell::new(),
         };
         end.take_over().map(|()| end)
     }
 
-    pub(crate) fn place(&self) -> &P {
-        &self.place
+    pub(crate) fn site(&self) -> &S {
+        &self.site
     }
 
     pub(crate) fn capacity(&self) -> u64 {
@@ -131,15 +128,14 @@ impl<P: Place, const ROLE: bool> End<P, ROLE> {
     fn look(&self, wanted: u64) -> Result<u64, Stop> {
         let id = self.id.get();
         // Relaxed: a hint; `take_over` looks again.
-        if self.mine().owner.load(Relaxed) != id || self.place.me().word() != id {
+        if self.mine().owner.load(Relaxed) != id || !self.is_ours(id) {
             self.take_over()?;
         }
         let mut available = self.refresh()?;
         let in_vain = available < wanted;
         if in_vain || ROLE == PRODUCER {
             let peer = self.peer();
-            let gone =
-                peer.is_gone() || (in_vain && self.probes() && peer.is_gone_for_sure(&self.place));
+            let gone = peer.is_gone() || (in_vain && self.probes() && self.probe_peer());
             if gone {
                 // What was published before the end was closed counts, and this look is later.
                 available = self.refresh()?;
@@ -200,37 +196,43 @@ impl<P: Place, const ROLE: bool> End<P, ROLE> {
     /// Whether the peer has closed its end or is dead. Asks the kernel: about a microsecond.
     /// What the peer has published before is still to be read.
     pub(crate) fn probe_peer(&self) -> bool {
-        self.peer().is_gone_for_sure(&self.place)
+        self.peer().is_gone_for_sure(self.site.who())
     }
 
-    /// Gives this end to the participant `to`. This handle can go on only if `to` dies.
-    pub(crate) fn give(&self, to: ParticipantId) -> Result<(), Stop> {
-        if self.id.get() == CLOSED || !self.mine().give(self.id.get(), to.word()) {
+    /// Gives this end to the participant `to`. This handle can go on only if `to` dies, or if the
+    /// gift is taken back.
+    pub(crate) fn give(&self, to: ParticipantId) -> Result<Gift, Stop> {
+        let from = self.id.get();
+        if from == CLOSED || !self.is_ours(from) || !self.mine().give(from, to.word()) {
             return Err(Stop::NotOwner);
         }
         // Nothing is known any more, so that the next use looks and finds the new owner.
         self.bound.set(self.position.get());
-        Ok(())
+        let alive = self.alive.get_or_init(|| Arc::new(AtomicBool::new(true)));
+        Ok(Gift { role: ROLE, from, to: to.word(), alive: Arc::clone(alive) })
     }
 
     /// Closes this end, unless it has another owner or this is a forked copy of the handle.
     pub(crate) fn close(&self) {
         let id = self.id.replace(CLOSED);
         self.bound.set(self.position.get());
-        if id != CLOSED && id == self.place.me().word() {
-            self.mine().give(id, CLOSED);
+        if id == CLOSED || !self.is_ours(id) {
+            return;
         }
+        if let Some(alive) = self.alive.get() {
+            alive.store(false, SeqCst); // see `Gift::take_back`
+        }
+        self.mine().give(id, CLOSED);
     }
 
     /// Becomes the owner and goes on where the last one stopped.
     #[cold]
     fn take_over(&self) -> Result<(), Stop> {
-        let me = self.place.me();
-        let heir_of = self.id.get();
-        if !self.mine().claim(me, heir_of, &self.place) {
+        let who = self.site.who().ok_or(Stop::NotOwner)?;
+        if !self.mine().claim(who.me(), self.id.get(), &who) {
             return Err(Stop::NotOwner);
         }
-        self.id.set(me.word());
+        self.id.set(who.me().word());
         // take: the CAS in `claim` made the last owner's position visible.
         let position = self.mine().position.load(Relaxed);
         self.position.set(position);
@@ -238,16 +240,49 @@ impl<P: Place, const ROLE: bool> End<P, ROLE> {
         Ok(())
     }
 
+    /// Whether this process is still the participant `id`: a forked child is not.
+    #[inline(always)]
+    fn is_ours(&self, id: u32) -> bool {
+        self.site.own_id().is_some_and(|me| me.word() == id)
+    }
+
     #[inline(always)]
     fn mine(&self) -> &Side {
-        let indices = self.place.indices();
-        if ROLE == PRODUCER { &indices.producer } else { &indices.consumer }
+        self.site.indices().side(ROLE)
     }
 
     #[inline(always)]
     fn peer(&self) -> &Side {
-        let indices = self.place.indices();
-        if ROLE == PRODUCER { &indices.consumer } else { &indices.producer }
+        self.site.indices().side(!ROLE)
+    }
+}
+
+impl<S: Site, const ROLE: bool> Drop for End<S, ROLE> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// An end that was given away, for the case that it does not arrive.
+pub(crate) struct Gift {
+    role: bool,
+    from: u32,
+    to: u32,
+    /// Whether the handle that gave it is there to have it back.
+    alive: Arc<AtomicBool>,
+}
+
+impl Gift {
+    /// Gives the end back to the handle that gave it, or closes it if that is gone; nothing if it
+    /// has another owner by now. `indices` are those of its ring.
+    pub(crate) fn take_back(&self, indices: &Indices) {
+        let side = indices.side(self.role);
+        // Two variables: here `owner`, then `alive`; in `close` `alive`, then `owner`. SeqCst on
+        // all four, so that one of us sees the other, and the end does not stay open for nobody.
+        side.give(self.to, self.from);
+        if !self.alive.load(SeqCst) {
+            side.give(self.from, CLOSED);
+        }
     }
 }
 

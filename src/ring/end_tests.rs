@@ -3,8 +3,8 @@ use super::super::indices::VACANT;
 use super::*;
 use crate::region::id::ParticipantId;
 
-type Producer = End<super::super::heap::HeapPlace<u64>, PRODUCER>;
-type Consumer = End<super::super::heap::HeapPlace<u64>, CONSUMER>;
+type Producer = End<super::super::heap::HeapSite<u64>, PRODUCER>;
+type Consumer = End<super::super::heap::HeapSite<u64>, CONSUMER>;
 
 fn ring(capacity: usize) -> (std::sync::Arc<Heap<u64>>, Producer, Consumer) {
     let heap = Heap::new(capacity, 0);
@@ -92,9 +92,9 @@ fn an_heir_goes_on_where_the_dead_stopped() {
 fn an_end_given_away_is_lost_and_comes_back_after_the_death_of_the_receiver() {
     let (heap, producer, consumer) = ring(4);
     assert_eq!(producer.available(1), Ok(4));
-    producer.give(ParticipantId::new(3, 1)).unwrap();
+    let _gift = producer.give(ParticipantId::new(3, 1)).ok().unwrap();
     assert_eq!(producer.available(1), Err(Stop::NotOwner));
-    assert_eq!(producer.give(ParticipantId::new(4, 1)), Err(Stop::NotOwner));
+    assert_eq!(producer.give(ParticipantId::new(4, 1)).err(), Some(Stop::NotOwner));
     heap.indices.producer.position.store(2, Release); // as if the receiver had pushed twice
     assert_eq!(consumer.available(1), Ok(2));
     heap.bury(3);
@@ -107,8 +107,41 @@ fn an_end_given_away_is_lost_and_comes_back_after_the_death_of_the_receiver() {
 #[test]
 fn a_handle_that_was_given_away_closes_nothing() {
     let (_heap, producer, consumer) = ring(4);
-    producer.give(ParticipantId::new(3, 1)).unwrap();
+    producer.give(ParticipantId::new(3, 1)).ok().unwrap();
     producer.close();
+    assert!(!consumer.peer_is_gone());
+}
+
+#[test]
+fn a_gift_taken_back_is_the_givers_again() {
+    let (heap, producer, consumer) = ring(4);
+    let gift = producer.give(ParticipantId::new(3, 1)).ok().unwrap();
+    assert_eq!(producer.available(1), Err(Stop::NotOwner));
+    gift.take_back(&heap.indices);
+    assert_eq!(producer.available(1), Ok(4));
+    producer.close();
+    assert!(consumer.peer_is_gone());
+}
+
+#[test]
+fn a_gift_taken_back_too_late_closes_the_end() {
+    let (heap, producer, consumer) = ring(4);
+    let gift = producer.give(ParticipantId::new(3, 1)).ok().unwrap();
+    drop(producer);
+    assert!(!consumer.peer_is_gone());
+    gift.take_back(&heap.indices);
+    assert!(consumer.peer_is_gone());
+}
+
+#[test]
+fn a_gift_that_arrived_is_not_taken_back() {
+    let (heap, producer, consumer) = ring(4);
+    let gift = producer.give(ParticipantId::new(3, 1)).ok().unwrap();
+    // The receiver had the region open before, as participant 4.
+    let end = Producer::resume(heap.seen_by(4), 4, ParticipantId::new(3, 1)).ok().unwrap();
+    gift.take_back(&heap.indices);
+    assert_eq!(end.available(1), Ok(4));
+    drop(producer);
     assert!(!consumer.peer_is_gone());
 }
 

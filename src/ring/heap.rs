@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::indices::Indices;
-use super::place::Place;
+use super::site::Site;
 use crate::region::id::{Liveness, ParticipantId};
 use crate::sync::{AtomicU32, Ordering::*};
 use bytemuck::Pod;
@@ -25,9 +25,9 @@ pub(crate) struct Heap<T> {
 unsafe impl<T: Send> Sync for Heap<T> {}
 
 /// One participant's view of a heap ring.
-pub(crate) struct HeapPlace<T> {
+pub(crate) struct HeapSite<T> {
     pub(crate) heap: Arc<Heap<T>>,
-    me: ParticipantId,
+    pub(crate) me: ParticipantId,
 }
 
 impl<T: Pod> Heap<T> {
@@ -44,8 +44,8 @@ impl<T: Pod> Heap<T> {
     }
 
     /// The ring as the participant `number` sees it.
-    pub(crate) fn seen_by(self: &Arc<Self>, number: u32) -> HeapPlace<T> {
-        HeapPlace { heap: self.clone(), me: ParticipantId::new(number, 1) }
+    pub(crate) fn seen_by(self: &Arc<Self>, number: u32) -> HeapSite<T> {
+        HeapSite { heap: self.clone(), me: ParticipantId::new(number, 1) }
     }
 
     /// Lets the participant `number` be dead from now on. Release, as the kernel's unlocking is.
@@ -54,7 +54,7 @@ impl<T: Pod> Heap<T> {
     }
 }
 
-impl<T> Liveness for HeapPlace<T> {
+impl<T> Liveness for &HeapSite<T> {
     fn me(&self) -> ParticipantId {
         self.me
     }
@@ -64,10 +64,14 @@ impl<T> Liveness for HeapPlace<T> {
     }
 }
 
-// SAFETY: the box lives as long as the place and never moves or grows; its length is a power of
+// SAFETY: the box lives as long as the site and never moves or grows; its length is a power of
 // two and its values are initialised.
-unsafe impl<T: Pod> Place for HeapPlace<T> {
+unsafe impl<T: Pod> Site for HeapSite<T> {
     type Slot = T;
+    type Who<'a>
+        = &'a HeapSite<T>
+    where
+        T: 'a;
 
     fn indices(&self) -> &Indices {
         &self.heap.indices
@@ -89,5 +93,13 @@ unsafe impl<T: Pod> Place for HeapPlace<T> {
         #[cfg(loom)]
         self.heap.touched[index..index + count].iter().for_each(|slot| slot.with_mut(|_| ()));
         self.heap.slots.as_ptr().wrapping_add(index).cast::<UnsafeCell<T>>().cast_mut().cast()
+    }
+
+    fn own_id(&self) -> Option<ParticipantId> {
+        Some(self.me)
+    }
+
+    fn who(&self) -> Option<&HeapSite<T>> {
+        Some(self)
     }
 }

@@ -13,6 +13,11 @@
 use crate::region::id::{Liveness, ParticipantId};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 
+/// The role of the end that writes slots.
+pub(crate) const PRODUCER: bool = true;
+/// The role of the end that reads slots.
+pub(crate) const CONSUMER: bool = false;
+
 /// What one end of a ring writes, on lines of its own.
 #[repr(C, align(128))]
 pub(crate) struct Side {
@@ -48,6 +53,12 @@ impl Indices {
     /// Bytes from one owner word to the other.
     pub(crate) const OWNER_STRIDE: usize = 128;
 
+    /// What the end of this role writes.
+    #[inline(always)]
+    pub(super) fn side(&self, role: bool) -> &Side {
+        if role == PRODUCER { &self.producer } else { &self.consumer }
+    }
+
     /// An empty ring whose ends have no owner yet, beginning at `position`.
     #[cfg(any(test, loom))]
     pub(crate) fn starting_at(position: u64) -> Indices {
@@ -78,7 +89,7 @@ impl Side {
     /// Whether this end is closed or its owner dead; asks the kernel unless the word tells.
     /// A dead owner is noted in the word, so that [`Side::is_gone`] sees it from then on.
     #[cold]
-    pub(super) fn is_gone_for_sure(&self, liveness: &impl Liveness) -> bool {
+    pub(super) fn is_gone_for_sure(&self, who: Option<impl Liveness>) -> bool {
         let owner = self.owner.load(Acquire); // close
         if owner == CLOSED {
             return true;
@@ -87,7 +98,7 @@ impl Side {
         if id == ParticipantId::DEAD {
             return true;
         }
-        if !liveness.is_dead(id) {
+        if !who.is_some_and(|who| who.is_dead(id)) {
             return false;
         }
         // Failure means that a new owner took over or that a survivor was faster; either way the
@@ -98,12 +109,12 @@ impl Side {
     }
 
     /// Makes `me` the owner if nobody alive is; `heir_of` names one more owner to take over from.
-    pub(super) fn claim(&self, me: ParticipantId, heir_of: u32, liveness: &impl Liveness) -> bool {
+    pub(super) fn claim(&self, me: ParticipantId, heir_of: u32, who: &impl Liveness) -> bool {
         // Relaxed: a proposal for the CAS below.
         let owner = self.owner.load(Relaxed);
         let free = match ParticipantId::from_word(owner) {
             None => owner == VACANT,
-            Some(id) => id.word() == heir_of || id == ParticipantId::DEAD || liveness.is_dead(id),
+            Some(id) => id.word() == heir_of || id == ParticipantId::DEAD || who.is_dead(id),
         };
         // take: Acquire, pairs with the Release in `give`: the last position is visible.
         free && self.owner.compare_exchange(owner, me.word(), Acquire, Relaxed).is_ok()
@@ -111,7 +122,8 @@ impl Side {
 
     /// Hands this end from `from` to `to`; false if it was not `from`'s.
     pub(super) fn give(&self, from: u32, to: u32) -> bool {
-        // close, take: Release, pairs with the Acquire in `is_gone` and in `claim`.
-        self.owner.compare_exchange(from, to, Release, Relaxed).is_ok()
+        // close, take: Release, pairs with the Acquire in `is_gone` and in `claim`. SeqCst for the
+        // sake of `Gift::take_back`, where the reason is.
+        self.owner.compare_exchange(from, to, SeqCst, SeqCst).is_ok()
     }
 }

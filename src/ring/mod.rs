@@ -3,8 +3,8 @@
 mod end;
 mod error;
 mod indices;
-mod place;
 pub(crate) mod record;
+mod site;
 pub(crate) mod spsc;
 
 pub use error::{TryPopError, TryPushError, TryReserveError};

@@ -29,9 +29,10 @@
 
 #![allow(unsafe_code)]
 
-use super::end::{CONSUMER, End, PRODUCER};
+use super::end::End;
 use super::error::{TryPopError, TryReserveError};
-use super::place::Place;
+use super::indices::{CONSUMER, PRODUCER};
+use super::site::Site;
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 use std::slice;
@@ -57,20 +58,20 @@ pub(crate) fn max_record_bytes(capacity: u64) -> usize {
 }
 
 /// The end that writes records. Its algorithm; [`super::RecordProducer`] is the public handle.
-pub(crate) struct Writer<P> {
-    end: End<P, PRODUCER>,
+pub(crate) struct Writer<S: Site> {
+    end: End<S, PRODUCER>,
     /// Words written behind `tail` and not yet published: whole records.
     staged: Cell<u64>,
     max_bytes: usize,
 }
 
-impl<P: Place<Slot = u64>> Writer<P> {
+impl<S: Site<Slot = u64>> Writer<S> {
     /// The algorithm on an end that was claimed or resumed.
-    pub(crate) fn new(end: End<P, PRODUCER>) -> Self {
+    pub(crate) fn new(end: End<S, PRODUCER>) -> Self {
         Writer { max_bytes: max_record_bytes(end.capacity()), staged: Cell::new(0), end }
     }
 
-    pub(crate) fn end(&self) -> &End<P, PRODUCER> {
+    pub(crate) fn end(&self) -> &End<S, PRODUCER> {
         &self.end
     }
 
@@ -80,7 +81,7 @@ impl<P: Place<Slot = u64>> Writer<P> {
 
     /// Lends `len_bytes` to be written in place.
     #[inline]
-    pub(crate) fn reserve(&mut self, len_bytes: usize) -> Result<Reserved<'_, P>, TryReserveError> {
+    pub(crate) fn reserve(&mut self, len_bytes: usize) -> Result<Reserved<'_, S>, TryReserveError> {
         if len_bytes > self.max_bytes {
             return Err(TryReserveError::TooLarge { max_bytes: self.max_bytes });
         }
@@ -94,12 +95,12 @@ impl<P: Place<Slot = u64>> Writer<P> {
         &mut self,
         min: usize,
         max: usize,
-    ) -> Result<Reserved<'_, P>, TryReserveError> {
+    ) -> Result<Reserved<'_, S>, TryReserveError> {
         let max = max.min(self.max_bytes);
         let least = words(min.min(max));
         let staged = self.staged.get();
         let index = self.end.index(staged);
-        let to_end = (self.end.place().slot_count() - index) as u64;
+        let to_end = (self.end.site().slot_count() - index) as u64;
         // What has to be free: behind the staged words, and over the padding if we must wrap.
         let wanted = staged + words(max) + if words(max) > to_end { to_end } else { 0 };
         let free = self.end.available(wanted)?.saturating_sub(staged);
@@ -127,15 +128,15 @@ impl<P: Place<Slot = u64>> Writer<P> {
 }
 
 /// Room for one record, lent for writing. Dropped without a commit: there was no record.
-pub(crate) struct Reserved<'a, P: Place<Slot = u64>> {
-    writer: &'a mut Writer<P>,
+pub(crate) struct Reserved<'a, S: Site<Slot = u64>> {
+    writer: &'a mut Writer<S>,
     /// Words of padding before the record.
     skip: u64,
     len_bytes: usize,
     flags: u32,
 }
 
-impl<P: Place<Slot = u64>> Reserved<'_, P> {
+impl<S: Site<Slot = u64>> Reserved<'_, S> {
     /// Sets what the consumer reads as the record's flags.
     pub(crate) fn set_flags(&mut self, flags: u32) {
         self.flags = flags;
@@ -156,19 +157,19 @@ impl<P: Place<Slot = u64>> Reserved<'_, P> {
     }
 
     #[inline(always)]
-    fn finish(&self, len_bytes: usize) -> &Writer<P> {
+    fn finish(&self, len_bytes: usize) -> &Writer<S> {
         let writer = &*self.writer;
         let len_bytes = len_bytes.min(self.len_bytes);
         let staged = writer.staged.get();
-        let place = writer.end.place();
+        let site = writer.end.site();
         // SAFETY: I2, I3: `reserve_up_to` found `skip` words and the record behind the staged
         // ones to be ours; if `skip` is not 0, there is a word for its header.
         unsafe {
             if self.skip != 0 {
-                place.writing(writer.end.index(staged), 1).write(header(PAD, 0));
+                site.writing(writer.end.index(staged), 1).write(header(PAD, 0));
             }
             let at = writer.end.index(staged + self.skip);
-            place.writing(at, 1).write(header(len_bytes as u32, self.flags));
+            site.writing(at, 1).write(header(len_bytes as u32, self.flags));
         }
         // A survivor of a kill here sees no record.
         writer.staged.set(staged + self.skip + words(len_bytes));
@@ -180,11 +181,11 @@ impl<P: Place<Slot = u64>> Reserved<'_, P> {
     fn body(&self) -> *mut u8 {
         let end = &self.writer.end;
         let body = end.index(self.writer.staged.get() + self.skip) + 1;
-        end.place().writing(body, self.len_bytes.div_ceil(WORD_BYTES)).cast()
+        end.site().writing(body, self.len_bytes.div_ceil(WORD_BYTES)).cast()
     }
 }
 
-impl<P: Place<Slot = u64>> Deref for Reserved<'_, P> {
+impl<S: Site<Slot = u64>> Deref for Reserved<'_, S> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -193,7 +194,7 @@ impl<P: Place<Slot = u64>> Deref for Reserved<'_, P> {
     }
 }
 
-impl<P: Place<Slot = u64>> DerefMut for Reserved<'_, P> {
+impl<S: Site<Slot = u64>> DerefMut for Reserved<'_, S> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: I2, I3: the words of the record are ours while `self` borrows the writer, and
@@ -203,8 +204,8 @@ impl<P: Place<Slot = u64>> DerefMut for Reserved<'_, P> {
 }
 
 /// The end that reads records. Its algorithm; [`super::RecordConsumer`] is the public handle.
-pub(crate) struct Reader<P> {
-    end: End<P, CONSUMER>,
+pub(crate) struct Reader<S: Site> {
+    end: End<S, CONSUMER>,
 }
 
 /// Where a record was found, counted in words from `head`.
@@ -217,19 +218,19 @@ struct Found {
     flags: u32,
 }
 
-impl<P: Place<Slot = u64>> Reader<P> {
+impl<S: Site<Slot = u64>> Reader<S> {
     /// The algorithm on an end that was claimed or resumed.
-    pub(crate) fn new(end: End<P, CONSUMER>) -> Self {
+    pub(crate) fn new(end: End<S, CONSUMER>) -> Self {
         Reader { end }
     }
 
-    pub(crate) fn end(&self) -> &End<P, CONSUMER> {
+    pub(crate) fn end(&self) -> &End<S, CONSUMER> {
         &self.end
     }
 
     /// Lends the oldest record.
     #[inline]
-    pub(crate) fn receive(&mut self) -> Result<Received<'_, P>, TryPopError> {
+    pub(crate) fn receive(&mut self) -> Result<Received<'_, S>, TryPopError> {
         let found = self.find(0)?;
         Ok(Received { reader: self, found })
     }
@@ -242,11 +243,11 @@ impl<P: Place<Slot = u64>> Reader<P> {
         mut each: impl FnMut(&[u8], u32),
     ) -> Result<usize, TryPopError> {
         /// Releases what was shown, also when `each` panics.
-        struct Shown<'a, P: Place> {
-            end: &'a End<P, CONSUMER>,
+        struct Shown<'a, S: Site> {
+            end: &'a End<S, CONSUMER>,
             words: u64,
         }
-        impl<P: Place> Drop for Shown<'_, P> {
+        impl<S: Site> Drop for Shown<'_, S> {
             fn drop(&mut self) {
                 self.end.advance(self.words);
             }
@@ -270,7 +271,7 @@ impl<P: Place<Slot = u64>> Reader<P> {
     /// Finds the record `ahead` words behind `head`. At most two headers are read (R3).
     #[inline(always)]
     fn find(&self, ahead: u64) -> Result<Found, TryPopError> {
-        let slots = self.end.place().slot_count() as u64;
+        let slots = self.end.site().slot_count() as u64;
         let available = self.end.available(ahead + 1)?;
         if available <= ahead {
             return Err(TryPopError::Empty);
@@ -302,7 +303,7 @@ impl<P: Place<Slot = u64>> Reader<P> {
     #[inline(always)]
     fn header_at(&self, ahead: u64) -> u64 {
         // SAFETY: I2, I3: the callers found the word to be available.
-        unsafe { self.end.place().reading(self.end.index(ahead), 1).read() }
+        unsafe { self.end.site().reading(self.end.index(ahead), 1).read() }
     }
 
     #[inline(always)]
@@ -311,7 +312,7 @@ impl<P: Place<Slot = u64>> Reader<P> {
             return &[];
         }
         let count = found.len_bytes.div_ceil(WORD_BYTES);
-        let body = self.end.place().reading(self.end.index(found.body), count);
+        let body = self.end.site().reading(self.end.index(found.body), count);
         // SAFETY: R3: the words are ours until `advance`, which needs `self` mutably or happens
         // after the last use of the slice in `drain`.
         unsafe { slice::from_raw_parts(body.cast(), found.len_bytes) }
@@ -319,12 +320,12 @@ impl<P: Place<Slot = u64>> Reader<P> {
 }
 
 /// The oldest record, lent for reading. Its drop releases it.
-pub(crate) struct Received<'a, P: Place<Slot = u64>> {
-    reader: &'a mut Reader<P>,
+pub(crate) struct Received<'a, S: Site<Slot = u64>> {
+    reader: &'a mut Reader<S>,
     found: Found,
 }
 
-impl<P: Place<Slot = u64>> Received<'_, P> {
+impl<S: Site<Slot = u64>> Received<'_, S> {
     /// What the producer has set by [`Reserved::set_flags`].
     pub(crate) fn flags(&self) -> u32 {
         self.found.flags
@@ -336,7 +337,7 @@ impl<P: Place<Slot = u64>> Received<'_, P> {
     }
 }
 
-impl<P: Place<Slot = u64>> Deref for Received<'_, P> {
+impl<S: Site<Slot = u64>> Deref for Received<'_, S> {
     type Target = [u8];
 
     #[inline]
@@ -345,7 +346,7 @@ impl<P: Place<Slot = u64>> Deref for Received<'_, P> {
     }
 }
 
-impl<P: Place<Slot = u64>> Drop for Received<'_, P> {
+impl<S: Site<Slot = u64>> Drop for Received<'_, S> {
     #[inline]
     fn drop(&mut self) {
         // A survivor of a kill before this sees the record still in the ring.

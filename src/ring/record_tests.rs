@@ -1,11 +1,11 @@
-use super::super::heap::{Heap, HeapPlace};
+use super::super::heap::{Heap, HeapSite};
 use super::*;
 use crate::sync::Ordering::Relaxed;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-type Ends = (Writer<HeapPlace<u64>>, Reader<HeapPlace<u64>>);
+type Ends = (Writer<HeapSite<u64>>, Reader<HeapSite<u64>>);
 
 fn ring_on(heap: &Arc<Heap<u64>>) -> Ends {
     let words = heap.seen_by(1).slot_count();
@@ -18,7 +18,7 @@ fn ring_at(words: usize, position: u64) -> Ends {
     ring_on(&Heap::new(words, position))
 }
 
-fn send(writer: &mut Writer<HeapPlace<u64>>, bytes: &[u8]) -> Result<(), TryReserveError> {
+fn send(writer: &mut Writer<HeapSite<u64>>, bytes: &[u8]) -> Result<(), TryReserveError> {
     let mut room = writer.reserve(bytes.len())?;
     room.copy_from_slice(bytes);
     room.commit(bytes.len());
@@ -130,7 +130,7 @@ fn a_corrupt_length_is_told_and_not_followed() {
         let heap = Heap::new(8, index);
         let (writer, mut reader) = ring_on(&heap);
         // SAFETY: a test in one thread.
-        unsafe { writer.end().place().writing(index as usize, 1).write(word) };
+        unsafe { writer.end().site().writing(index as usize, 1).write(word) };
         heap.indices.producer.position.store(index + published, Relaxed);
         for _ in 0..2 {
             assert_eq!(reader.receive().err(), Some(TryPopError::Corrupt));
@@ -260,7 +260,7 @@ proptest! {
         for i in 0..8 {
             let word = if mix >> i & 1 == 0 { memory[i] } else { small[i] };
             // SAFETY: a test in one thread.
-            unsafe { writer.end().place().writing(i, 1).write(word) };
+            unsafe { writer.end().site().writing(i, 1).write(word) };
         }
         heap.indices.producer.position.store(head.wrapping_add(ready), Relaxed);
         // Each record takes a word at least, so that eight calls come to an end or an error.

@@ -1,9 +1,9 @@
-use super::super::heap::{Heap, HeapPlace};
+use super::super::heap::{Heap, HeapSite};
 use super::*;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
-type Ends = (Writer<HeapPlace<u64>>, Reader<HeapPlace<u64>>);
+type Ends = (Writer<HeapSite<u64>>, Reader<HeapSite<u64>>);
 
 fn ring_at(capacity: usize, position: u64) -> Ends {
     let heap = Heap::new(capacity, position);

@@ -3,9 +3,10 @@
 //! The slots are followed by the model (`heap.rs`): reading one that is not ordered after its
 //! writing, or writing one that is not ordered after its reading, is a failure by itself.
 
-use super::end::{CONSUMER, End, PRODUCER};
+use super::end::{End, Stop};
 use super::error::{TryPopError, TryPushError, TryReserveError};
-use super::heap::{Heap, HeapPlace};
+use super::heap::{Heap, HeapSite};
+use super::indices::{CONSUMER, PRODUCER};
 use super::{record, spsc};
 use crate::region::id::ParticipantId;
 use bytemuck::Pod;
@@ -18,21 +19,21 @@ fn model(f: impl Fn() + Sync + Send + 'static) {
     builder.check(f);
 }
 
-fn producer<T: Pod>(heap: &Arc<Heap<T>>, capacity: usize) -> End<HeapPlace<T>, PRODUCER> {
+fn producer<T: Pod>(heap: &Arc<Heap<T>>, capacity: usize) -> End<HeapSite<T>, PRODUCER> {
     End::claim(heap.seen_by(1), capacity).ok().unwrap()
 }
 
-fn consumer<T: Pod>(heap: &Arc<Heap<T>>, capacity: usize) -> End<HeapPlace<T>, CONSUMER> {
+fn consumer<T: Pod>(heap: &Arc<Heap<T>>, capacity: usize) -> End<HeapSite<T>, CONSUMER> {
     End::claim(heap.seen_by(2), capacity).ok().unwrap()
 }
 
-fn push<T: Pod>(writer: &mut spsc::Writer<HeapPlace<T>>, value: T) {
+fn push<T: Pod>(writer: &mut spsc::Writer<HeapSite<T>>, value: T) {
     while let Err(TryPushError::Full(_)) = writer.push(value) {
         thread::yield_now();
     }
 }
 
-fn pop<T: Pod>(reader: &mut spsc::Reader<HeapPlace<T>>) -> Option<T> {
+fn pop<T: Pod>(reader: &mut spsc::Reader<HeapSite<T>>) -> Option<T> {
     loop {
         match reader.pop() {
             Ok(value) => return Some(value),
@@ -168,11 +169,11 @@ fn an_end_that_was_given_away_goes_on_where_it_stopped() {
             // A handle that is no longer the owner closes nothing.
             writer.end().close();
         });
-        let heir = heap.seen_by(3);
-        let mut end = End::<_, PRODUCER>::resume(heir, 2);
+        let resume = || End::resume(heap.seen_by(3), 2, ParticipantId::new(3, 1));
+        let mut end = resume();
         while end.is_err() {
             thread::yield_now();
-            end = End::resume(heap.seen_by(3), 2);
+            end = resume();
         }
         let mut writer = spsc::Writer::new(end.ok().unwrap());
         writer.push(2).unwrap();
@@ -184,7 +185,24 @@ fn an_end_that_was_given_away_goes_on_where_it_stopped() {
     });
 }
 
-fn send(writer: &mut record::Writer<HeapPlace<u64>>, byte: u8, commit: bool) {
+#[test]
+fn a_gift_taken_back_stays_open_only_for_a_handle_that_lives() {
+    model(|| {
+        let heap = Heap::<u64>::new(1, 0);
+        let giver = producer(&heap, 1);
+        let reader = consumer(&heap, 1);
+        let gift = giver.give(ParticipantId::new(3, 1)).ok().unwrap();
+        let thread = thread::spawn({
+            let heap = heap.clone();
+            move || gift.take_back(&heap.indices)
+        });
+        drop(giver);
+        thread.join().unwrap();
+        assert_eq!(reader.available(1), Err(Stop::Disconnected));
+    });
+}
+
+fn send(writer: &mut record::Writer<HeapSite<u64>>, byte: u8, commit: bool) {
     loop {
         match writer.reserve(8) {
             Ok(mut room) => {
@@ -198,7 +216,7 @@ fn send(writer: &mut record::Writer<HeapPlace<u64>>, byte: u8, commit: bool) {
     }
 }
 
-fn receive(reader: &mut record::Reader<HeapPlace<u64>>) -> Option<(u8, u32)> {
+fn receive(reader: &mut record::Reader<HeapSite<u64>>) -> Option<(u8, u32)> {
     loop {
         match reader.receive() {
             Ok(record) => {

@@ -3,19 +3,24 @@
 #![allow(unsafe_code)]
 
 use super::indices::Indices;
-use crate::region::id::Liveness;
+use crate::region::id::{Liveness, ParticipantId};
 use bytemuck::Pod;
 
 /// The memory of one ring, and who knows about the dead of the processes that share it.
 ///
 /// # Safety
 ///
-/// While the place lives, `reading` and `writing` return pointers that are aligned and valid for
+/// While the site lives, `reading` and `writing` return pointers that are aligned and valid for
 /// `count` slots whenever `index + count <= slot_count()`, `slot_count` is a power of two and
 /// never changes, and the memory always holds initialised bytes.
-pub(crate) unsafe trait Place: Liveness {
+pub(crate) unsafe trait Site {
     /// What a slot holds. Any bytes are a value, because a peer may have written any.
     type Slot: Pod;
+
+    /// This process as a participant.
+    type Who<'a>: Liveness
+    where
+        Self: 'a;
 
     /// The shared words.
     fn indices(&self) -> &Indices;
@@ -28,4 +33,10 @@ pub(crate) unsafe trait Place: Liveness {
 
     /// The place of `count` slots that the caller, who owns them, is about to write.
     fn writing(&self, index: usize, count: usize) -> *mut Self::Slot;
+
+    /// Our id, if this process is a participant; a forked child is none before [`Site::who`].
+    fn own_id(&self) -> Option<ParticipantId>;
+
+    /// This process as a participant; makes it one if need be. `None` if that fails.
+    fn who(&self) -> Option<Self::Who<'_>>;
 }
