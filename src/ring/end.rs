@@ -25,6 +25,7 @@
 //! | recycle | the consumer's `advance` stores `head` | the producer's `look` loads `head` | the slots are no longer read |
 //! | close | `give` stores `owner` | `is_gone` loads `owner` | the last position |
 //! | take | `give` stores `owner` | `claim` changes `owner` | the last position |
+//! | home | `take_back` and `close` change `alive` | the later one of both | the owner left by the earlier |
 //!
 //! # Death
 //!
@@ -79,20 +80,20 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         End::owned_by(carrier.word(), site, capacity)
     }
 
-    fn owned_by(id: u32, site: S, capacity: usize) -> Result<Self, Stop> {
+    fn owned_by(heir_of: u32, site: S, capacity: usize) -> Result<Self, Stop> {
         let slots = site.slot_count();
         assert!(slots.is_power_of_two() && (1..=slots).contains(&capacity));
         let end = End {
             capacity: capacity as u64,
             mask: slots as u64 - 1,
-            id: Cell::new(id),
+            id: Cell::new(CLOSED),
             position: Cell::new(0),
             bound: Cell::new(0),
             looks: Cell::new(0),
             site,
             alive: OnceCell::new(),
         };
-        end.take_over().map(|()| end)
+        end.take_over(heir_of).map(|()| end)
     }
 
     pub(crate) fn site(&self) -> &S {
@@ -129,7 +130,7 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         let id = self.id.get();
         // Relaxed: a hint; `take_over` looks again.
         if self.mine().owner.load(Relaxed) != id || !self.is_ours(id) {
-            self.take_over()?;
+            self.take_over(id)?;
         }
         let mut available = self.refresh()?;
         let in_vain = available < wanted;
@@ -220,16 +221,16 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
             return;
         }
         if let Some(alive) = self.alive.get() {
-            alive.store(false, SeqCst); // see `Gift::take_back`
+            alive.swap(false, AcqRel); // home: see `Gift::take_back`
         }
         self.mine().give(id, CLOSED);
     }
 
-    /// Becomes the owner and goes on where the last one stopped.
+    /// Becomes the owner, after the dead or after `heir_of`, and goes on where the last one stopped.
     #[cold]
-    fn take_over(&self) -> Result<(), Stop> {
+    fn take_over(&self, heir_of: u32) -> Result<(), Stop> {
         let who = self.site.who().ok_or(Stop::NotOwner)?;
-        if !self.mine().claim(who.me(), self.id.get(), &who) {
+        if !self.mine().claim(who.me(), heir_of, &who) {
             return Err(Stop::NotOwner);
         }
         self.id.set(who.me().word());
@@ -277,10 +278,10 @@ impl Gift {
     /// has another owner by now. `indices` are those of its ring.
     pub(crate) fn take_back(&self, indices: &Indices) {
         let side = indices.side(self.role);
-        // Two variables: here `owner`, then `alive`; in `close` `alive`, then `owner`. SeqCst on
-        // all four, so that one of us sees the other, and the end does not stay open for nobody.
         side.give(self.to, self.from);
-        if !self.alive.load(SeqCst) {
+        // home: AcqRel, pairs with the swap in `close`. The later of the two sees what the earlier
+        // did before: either we see the handle gone, or it sees that the end is its own again.
+        if !self.alive.fetch_or(false, AcqRel) {
             side.give(self.from, CLOSED);
         }
     }

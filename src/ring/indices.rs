@@ -122,8 +122,7 @@ impl Side {
 
     /// Hands this end from `from` to `to`; false if it was not `from`'s.
     pub(super) fn give(&self, from: u32, to: u32) -> bool {
-        // close, take: Release, pairs with the Acquire in `is_gone` and in `claim`. SeqCst for the
-        // sake of `Gift::take_back`, where the reason is.
-        self.owner.compare_exchange(from, to, SeqCst, SeqCst).is_ok()
+        // close, take: Release, pairs with the Acquire in `is_gone` and in `claim`.
+        self.owner.compare_exchange(from, to, Release, Relaxed).is_ok()
     }
 }
