@@ -18,15 +18,12 @@ use super::error::LockError;
 use super::hold::Hold;
 use super::raw::RawLock;
 use crate::error::{Error, Result};
-use crate::region::{Element, Kind, Object, OwnerWords, Pinned, Place, Shared, Spec};
+use crate::region::{Element, Kind, Object, OwnerWords, Pinned, Place, Spec};
 use bytemuck::Pod;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 const CELL: u64 = 8;
-
-// SAFETY: atomics only; any bytes are valid.
-unsafe impl Shared for RawLock {}
 
 /// A handle to a value under a lock.
 pub(crate) struct Guarded<T> {
