@@ -1,7 +1,7 @@
 //! Shared-memory IPC for Linux.
 
-pub mod region;
 mod lock;
+pub mod region;
 pub mod ring;
 mod sync;
 mod sys;
