@@ -21,8 +21,8 @@ use crate::step::{self, At, Victim};
 pub trait Scenario: Sized {
     /// Which instructions to kill at.
     const POINTS: Points = Points::Every;
-    /// Whether [`Scenario::frozen`] has something to try.
-    const FROZEN: bool = false;
+    /// What happens to the victim at each point.
+    const FATE: Fate = Fate::Kill;
     /// Whether [`Scenario::rescue`] is to be killed at every instruction as well.
     const RESCUED: bool = false;
     /// Instructions after which a victim that does not end by itself, a blocked one, is let be.
@@ -34,8 +34,11 @@ pub trait Scenario: Sized {
     /// Runs in the victim: its own set-up, then [`step::begin`], then the operation.
     fn victim(&mut self);
 
-    /// What the survivor does while the victim is stopped and alive, just before the kill.
+    /// What the survivor does while the victim is stopped and alive ([`Fate`]).
     fn frozen(&mut self) {}
+
+    /// What the survivor does once the victim has run on ([`Fate::FreezeAndRun`]).
+    fn thawed(&mut self) {}
 
     /// Runs in a second victim once the first is dead: [`step::begin`], then what a survivor does
     /// to recover.
@@ -52,6 +55,17 @@ pub enum Points {
     /// One instruction of each state of the shared memory, both sides of each system call, and
     /// every `stride`-th instruction. `SHMKIT_CRASH=full` makes it every instruction.
     States { stride: usize },
+}
+
+/// What happens to the victim at each point.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Kill,
+    /// [`Scenario::frozen`] runs, then the victim is killed: nothing may be stolen from it before.
+    FreezeAndKill,
+    /// [`Scenario::frozen`] runs, then the victim runs on to its end: two processes take turns in
+    /// every way that one change of turns allows.
+    FreezeAndRun,
 }
 
 /// Where the victim was killed.
@@ -231,8 +245,12 @@ fn survivor<S: Scenario>(control: &Shared<Control>, job: Job) {
             advance(&mut victim, path, *k, control)
         }
     }
-    if S::FROZEN {
+    if S::FATE != Fate::Kill {
         scenario.frozen();
+    }
+    if S::FATE == Fate::FreezeAndRun {
+        unwrap(victim.run());
+        scenario.thawed();
     }
     let mut death = Death { complete: victim.at() == At::End };
     victim.kill();

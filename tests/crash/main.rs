@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_types, reason = "the ledger's atomics are no part of what is modelled")]
 
 mod campaign;
+mod helper;
 mod proof;
 mod shared;
 mod step;

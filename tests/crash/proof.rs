@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use crate::campaign::{DEADLINE, Death, Points, Scenario, run};
+use crate::campaign::{DEADLINE, Death, Fate, Points, Scenario, run};
 use crate::shared::{Ledger, Shared};
 use crate::step::begin;
 use crate::{Test, catches, survives};
@@ -17,6 +17,7 @@ pub fn tests() -> Vec<Test> {
         catches("proof::each_state_of_the_kernel_is_tried", "left", || run::<TwoCalls>(DEADLINE)),
         catches("proof::rescuer_is_killed_too", "torn", || run::<Rescue>(DEADLINE)),
         catches("proof::theft_from_the_living_is_caught", "stolen", || run::<Theft>(DEADLINE)),
+        catches("proof::race_of_the_living_is_caught", "lost", || run::<Race>(DEADLINE)),
         catches("proof::hang_is_caught", "hang", || run::<Hang>(Duration::from_secs(2))),
         catches("proof::crash_of_a_survivor_is_caught", "signal 11", || run::<Crash>(DEADLINE)),
         catches("proof::leaked_descriptor_is_caught", "descriptor", || run::<Leak>(DEADLINE)),
@@ -160,7 +161,7 @@ impl Scenario for Rescue {
 struct Theft(Words);
 
 impl Scenario for Theft {
-    const FROZEN: bool = true;
+    const FATE: Fate = Fate::FreezeAndKill;
 
     fn set_up() -> Theft {
         Theft(Shared::new())
@@ -177,6 +178,31 @@ impl Scenario for Theft {
     }
 
     fn check(&mut self, _: Death) {}
+}
+
+/// Unsound between the living: what is read and then written by two.
+struct Race(Words);
+
+impl Scenario for Race {
+    const FATE: Fate = Fate::FreezeAndRun;
+
+    fn set_up() -> Race {
+        Race(Shared::new())
+    }
+
+    fn victim(&mut self) {
+        begin();
+        let value = self.0[0].load(SeqCst);
+        self.0[0].store(value + 1, SeqCst);
+    }
+
+    fn frozen(&mut self) {
+        self.0[0].fetch_add(1, SeqCst);
+    }
+
+    fn check(&mut self, _: Death) {
+        assert_eq!(self.0[0].load(SeqCst), 2, "an update is lost");
+    }
 }
 
 /// Unsound: waits for the dead for ever.

@@ -83,10 +83,6 @@ impl Victim {
         Ok(victim)
     }
 
-    pub fn pid(&self) -> pid_t {
-        self.pid
-    }
-
     pub fn at(&self) -> At {
         self.at
     }
@@ -94,6 +90,12 @@ impl Victim {
     /// Executes one instruction; a system call counts as one.
     pub fn step(&mut self) -> Result<At, String> {
         self.resume(libc::PTRACE_SINGLESTEP)
+    }
+
+    /// Runs on to [`end`].
+    pub fn run(&mut self) -> Result<(), String> {
+        while self.resume(libc::PTRACE_CONT)? != At::End {}
+        Ok(())
     }
 
     /// The address of the instruction that comes next.
