@@ -3,6 +3,8 @@
 mod end;
 mod error;
 mod indices;
+#[cfg(not(loom))]
+pub(crate) mod mapped;
 pub(crate) mod record;
 mod site;
 pub(crate) mod spsc;
