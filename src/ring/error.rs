@@ -29,6 +29,8 @@ pub enum TryPopError {
     Corrupt,
     /// This end now belongs to another process, or was closed.
     NotOwner,
+    /// A record of this end is still borrowed, or was forgotten instead of dropped.
+    Lent,
 }
 
 /// Why no record could be reserved.
@@ -48,6 +50,8 @@ pub enum TryReserveError {
     Corrupt,
     /// This end now belongs to another process, or was closed.
     NotOwner,
+    /// A reservation of this end is still out, or was forgotten instead of dropped.
+    Lent,
 }
 
 impl<T> TryPushError<T> {
@@ -93,6 +97,7 @@ impl From<Stop> for TryReserveError {
 const DISCONNECTED: &str = "the other end of the ring is closed or dead";
 const CORRUPT: &str = "the ring is corrupt";
 const NOT_OWNER: &str = "this end of the ring belongs to another process";
+const LENT: &str = "a record of this end of the ring is still borrowed";
 
 impl<T> fmt::Display for TryPushError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,6 +117,7 @@ impl fmt::Display for TryPopError {
             TryPopError::Disconnected => DISCONNECTED,
             TryPopError::Corrupt => CORRUPT,
             TryPopError::NotOwner => NOT_OWNER,
+            TryPopError::Lent => LENT,
         })
     }
 }
@@ -126,6 +132,7 @@ impl fmt::Display for TryReserveError {
             TryReserveError::Disconnected => f.write_str(DISCONNECTED),
             TryReserveError::Corrupt => f.write_str(CORRUPT),
             TryReserveError::NotOwner => f.write_str(NOT_OWNER),
+            TryReserveError::Lent => f.write_str(LENT),
         }
     }
 }
