@@ -1,5 +1,11 @@
 //! Why something could not be done: the crate's common error, and the errors of single verbs.
 
+#[cfg(feature = "serde")]
+mod process;
+
+#[cfg(feature = "serde")]
+pub use process::{PanicInfo, ProcessError};
+
 use std::fmt;
 use std::io;
 
@@ -105,8 +111,8 @@ pub enum Error {
     /// The function is not part of the executable, so that a child could not find it.
     ForeignFunction,
     /// A child process did not return a value.
-    #[cfg(all(feature = "serde", not(loom)))]
-    Process(crate::process::ProcessError),
+    #[cfg(feature = "serde")]
+    Process(ProcessError),
     /// The kernel refused.
     Os(io::Error),
 }
@@ -169,7 +175,7 @@ impl fmt::Display for Error {
             Error::ForeignFunction => {
                 f.write_str("the function is not part of the executable of this process")
             }
-            #[cfg(all(feature = "serde", not(loom)))]
+            #[cfg(feature = "serde")]
             Error::Process(e) => e.fmt(f),
             Error::Os(e) => e.fmt(f),
         }
@@ -179,7 +185,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            #[cfg(all(feature = "serde", not(loom)))]
+            #[cfg(feature = "serde")]
             Error::Process(e) => Some(e),
             Error::Os(e) => Some(e),
             _ => None,

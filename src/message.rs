@@ -34,6 +34,25 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
     postcard::to_allocvec(value).map_err(reason)
 }
 
+/// The bytes of `value`, written over the start of `scratch`, which grows as needed.
+pub(crate) fn encode_into<'a, T: Serialize>(
+    value: &T,
+    scratch: &'a mut Vec<u8>,
+) -> Result<&'a [u8], String> {
+    loop {
+        match postcard::to_slice(value, scratch).map(|bytes| bytes.len()) {
+            Ok(len) => return Ok(&scratch[..len]),
+            Err(postcard::Error::SerializeBufferFull) => {
+                let grown = (scratch.len() * 2).max(256);
+                let room = scratch.try_reserve_exact(grown - scratch.len());
+                room.map_err(|e| e.to_string())?;
+                scratch.resize(grown, 0);
+            }
+            Err(e) => return Err(reason(e)),
+        }
+    }
+}
+
 /// The value in `bytes`, all of which must belong to it.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {

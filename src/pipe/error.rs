@@ -11,7 +11,7 @@ pub enum SendError<T> {
     Full(T),
     /// There was no room for as long as the call was to wait.
     Timeout(T),
-    /// The receiver is closed or dead and will not come back.
+    /// The receiver is closed or dead and will not come back, or this end was closed.
     Disconnected(T),
     /// The message can never be in the pipe as a whole: only a blocking send streams it.
     TooLarge(T),
@@ -33,7 +33,7 @@ pub enum RecvError {
     Empty,
     /// There was no message for as long as the call was to wait.
     Timeout,
-    /// All messages have been received, and the sender is closed or dead.
+    /// All messages have been received, and the sender is closed or dead; or this end was closed.
     Disconnected,
     /// The message is longer than the buffer; it is still there.
     TooShort {

@@ -34,13 +34,12 @@ mod builder;
 mod child;
 mod control;
 mod current;
-mod error;
 mod task;
 
 pub use args::Args;
 pub use builder::Builder;
 pub use current::{Current, Parent, cpu_count, current_process, parent_process};
-pub use error::{PanicInfo, ProcessError};
+pub use crate::error::{PanicInfo, ProcessError};
 
 use crate::error::Result;
 use crate::message::{Message, decode};

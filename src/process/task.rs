@@ -7,7 +7,7 @@
 use super::args::Args;
 use super::control::{Control, Report, Start};
 use super::current::become_child;
-use super::error::PanicInfo;
+use crate::error::PanicInfo;
 use crate::message::{Message, decode, encode};
 use crate::region::transfer;
 use crate::sys::entry::Job;

@@ -19,6 +19,8 @@ mod view;
 pub(crate) use directory::{Element, OwnerField, OwnerWords};
 pub(crate) use kind::Kind;
 pub(crate) use mapping::Attached;
+#[cfg(feature = "serde")]
+pub(crate) use transfer::Arrival;
 #[allow(unused_imports)]
 pub(crate) use object::{Object, Pinned, Place, Spec};
 pub(crate) use view::Shared;

@@ -121,7 +121,8 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     #[inline(always)]
     pub(crate) fn available(&self, wanted: u64) -> Result<u64, Stop> {
         let known = self.known();
-        if known >= wanted { Ok(known) } else { self.look(wanted) }
+        // A forked child must not go on with what its parent knew.
+        if known >= wanted && self.is_ours(self.id.get()) { Ok(known) } else { self.look(wanted) }
     }
 
     /// Looks at the peer's position. The peer's line is fetched once: position and owner are on it.

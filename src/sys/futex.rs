@@ -1,6 +1,6 @@
 //! `futex(2)`, always shared: the waker may live in another process.
 
-use crate::sync::AtomicU32;
+use std::sync::atomic::AtomicU32;
 use rustix::io::Errno;
 use rustix::thread::futex::{self, Flags, Timespec};
 use std::time::Duration;

@@ -1,6 +1,9 @@
 //! The kernel, one function per call: errno becomes `io::Error`, and nothing else is decided here.
 //!
-//! This is one of the four rooms that may use `unsafe`.
+//! This is one of the four rooms that may use `unsafe`. It lies below the `sync` facade, so it names
+//! the real atomics; models of the algorithms do without it.
+
+#![allow(clippy::disallowed_types)]
 
 pub(crate) mod cpu;
 #[cfg(feature = "serde")]

@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::sync::{AtomicPtr, Ordering::*};
+use std::sync::atomic::{AtomicPtr, Ordering::*};
 
 pub(crate) struct PerProcess<T: 'static> {
     current: AtomicPtr<Owned<T>>,

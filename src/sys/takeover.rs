@@ -23,7 +23,7 @@
 use super::entry::{Image, Target};
 use super::stdio;
 use crate::error::Error;
-use crate::sync::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::ffi::OsStr;
 use std::io;
