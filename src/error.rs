@@ -75,6 +75,8 @@ pub enum Error {
     },
     /// The handle belongs to the process that made it, and this is a forked child.
     WrongProcess,
+    /// This end of a ring or pipe has another owner, who lives, or was closed.
+    NotOwner,
     /// The sender of a handle was gone before the handle was received.
     HandleGone,
     /// Neither the take-over hook nor `shmkit::init` ran before `main` of this process.
@@ -152,6 +154,7 @@ impl fmt::Display for Error {
                 write!(f, "index {index} is out of range for {len} elements")
             }
             Error::WrongProcess => f.write_str("the handle belongs to another process"),
+            Error::NotOwner => f.write_str("this end belongs to another process or is closed"),
             Error::HandleGone => f.write_str("the sender of the handle is gone"),
             Error::NotInitialised => {
                 f.write_str("call shmkit::init() first in main to start processes from here")
