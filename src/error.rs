@@ -81,6 +81,8 @@ pub enum Error {
     },
     /// The handle belongs to the process that made it, and this is a forked child.
     WrongProcess,
+    /// A message is still lent, in place: give it back first.
+    Lent,
     /// The sender of a handle was gone before the handle was received.
     HandleGone,
     /// Neither the take-over hook nor `shmkit::init` ran before `main` of this process.
@@ -158,6 +160,7 @@ impl fmt::Display for Error {
                 write!(f, "index {index} is out of range for {len} elements")
             }
             Error::WrongProcess => f.write_str("the handle belongs to another process"),
+            Error::Lent => f.write_str("a message is still lent, in place"),
             Error::HandleGone => f.write_str("the sender of the handle is gone"),
             Error::NotInitialised => {
                 f.write_str("call shmkit::init() first in main to start processes from here")

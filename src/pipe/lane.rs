@@ -14,9 +14,9 @@ use crate::error::{Error, Result};
 use crate::lock::deadline::Deadline;
 use crate::lock::event::EventCount;
 use crate::lock::spin::Spin;
-use crate::region::{Object, OwnerWords, Pinned};
 use crate::region::id::ParticipantId;
-use crate::ring::end::{End, Gift};
+use crate::region::{Object, OwnerWords, Pinned};
+use crate::ring::end::End;
 use crate::ring::indices::Indices;
 use crate::ring::mapped::{self, Mapped};
 use crate::ring::record::{Reader, Received, Reserved, Writer};
@@ -241,11 +241,12 @@ impl Outlet {
     }
 
     /// Gives this end to another process.
-    pub(super) fn give(&self, to: ParticipantId) -> Result<Gift> {
+    #[cfg(feature = "serde")]
+    pub(super) fn give_away(&self, to: ParticipantId) -> Result<Box<dyn FnOnce() + Send>> {
         if self.writer.is_lent() {
-            return Err(Error::InvalidArgument("a loan of this end is still out"));
+            return Err(Error::Lent);
         }
-        Ok(self.writer.end().give(to)?)
+        self.writer.end().give_away(to)
     }
 
     /// Closes this end: the receiver gets what was sent, and then the end of the stream.
@@ -351,10 +352,12 @@ impl Drop for InRing<'_> {
 
 impl Message<'_> {
     pub(super) fn form(&self) -> Form {
-        Form(FORM & match self {
-            Message::InRing(in_ring) => in_ring.record.as_ref().map_or(0, Received::flags),
-            Message::Assembled { flags, .. } => *flags,
-        })
+        Form(
+            FORM & match self {
+                Message::InRing(in_ring) => in_ring.record.as_ref().map_or(0, Received::flags),
+                Message::Assembled { flags, .. } => *flags,
+            },
+        )
     }
 }
 
@@ -446,14 +449,16 @@ impl Inlet {
     }
 
     /// Gives this end to another process. What it has taken out of the ring must go along.
-    pub(super) fn give(&self, to: ParticipantId) -> Result<Gift> {
+    #[cfg(feature = "serde")]
+    pub(super) fn give_away(&self, to: ParticipantId) -> Result<Box<dyn FnOnce() + Send>> {
         if self.reader.is_lent() {
-            return Err(Error::InvalidArgument("a received message is still borrowed"));
+            return Err(Error::Lent);
         }
-        Ok(self.reader.end().give(to)?)
+        self.reader.end().give_away(to)
     }
 
     /// The fragments taken out of the ring so far.
+    #[cfg(feature = "serde")]
     pub(super) fn partial(&self) -> Ref<'_, Partial> {
         self.partial.borrow()
     }

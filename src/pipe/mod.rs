@@ -187,9 +187,7 @@ impl PipeOptions {
             backed: bytes,
             owners: &owners,
         };
-        Object::create(place, &spec, |object| {
-            lanes.iter().try_for_each(|lane| lane.vacate(object))
-        })
+        Object::create(place, &spec, |object| lanes.iter().try_for_each(|lane| lane.vacate(object)))
     }
 }
 

@@ -41,7 +41,7 @@ impl<T> Arriving<T> {
 impl<T> Serialize for Sender<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let outlet = &self.outlet;
-        let departing = Departing(outlet.object(), |to| outlet.give(to));
+        let departing = Departing(outlet.object(), |to| outlet.give_away(to));
         (outlet.lane().index, departing).serialize(serializer)
     }
 }
@@ -57,7 +57,7 @@ impl<'de, T> Deserialize<'de> for Sender<T> {
 impl<T> Serialize for Receiver<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let inlet = &self.inlet;
-        let departing = Departing(inlet.object(), |to| inlet.give(to));
+        let departing = Departing(inlet.object(), |to| inlet.give_away(to));
         let partial = inlet.partial();
         (inlet.lane().index, departing, &partial.bytes, partial.flags).serialize(serializer)
     }

@@ -36,10 +36,10 @@ mod control;
 mod current;
 mod task;
 
+pub use crate::error::{PanicInfo, ProcessError};
 pub use args::Args;
 pub use builder::Builder;
 pub use current::{Current, Parent, cpu_count, current_process, parent_process};
-pub use crate::error::{PanicInfo, ProcessError};
 
 use crate::error::Result;
 use crate::message::{Message, decode};
@@ -180,7 +180,7 @@ impl<R: Message> Process<R> {
     /// use shmkit::Process;
     /// use std::time::Duration;
     ///
-    /// let child = Process::spawn((), || loop { std::thread::park() })?;
+    /// let child = Process::spawn((), || -> () { loop { std::thread::park() } })?;
     /// assert!(child.join_timeout(Duration::from_millis(1))?.is_none());
     /// child.kill()?;
     /// assert!(child.join_timeout(Duration::from_secs(30)).is_err());

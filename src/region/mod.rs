@@ -19,10 +19,10 @@ mod view;
 pub(crate) use directory::{Element, OwnerField, OwnerWords};
 pub(crate) use kind::Kind;
 pub(crate) use mapping::Attached;
-#[cfg(feature = "serde")]
-pub(crate) use transfer::Arrival;
 #[allow(unused_imports)]
 pub(crate) use object::{Object, Pinned, Place, Spec};
+#[cfg(feature = "serde")]
+pub(crate) use transfer::Arrival;
 pub(crate) use view::Shared;
 
 use crate::error::{Error, Result};

@@ -32,7 +32,7 @@
 //! An end that dies before `advance` has done nothing that the other can see; after it,
 //! everything. Nothing needs repair, and a new owner goes on from the position in shared memory.
 
-use super::indices::{CLOSED, CONSUMER, Indices, PRODUCER, Side};
+use super::indices::{CLOSED, Indices, PRODUCER, Side};
 use super::site::Site;
 use crate::region::id::{Liveness, ParticipantId};
 use crate::sync::{AtomicBool, Ordering::*};
@@ -190,11 +190,6 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         if len > self.capacity { 0 } else { len }
     }
 
-    /// Whether the peer has closed its end or was found dead. One load.
-    pub(crate) fn peer_is_gone(&self) -> bool {
-        self.peer().is_gone()
-    }
-
     /// Whether the peer has closed its end or is dead. Asks the kernel: about a microsecond.
     /// What the peer has published before is still to be read.
     pub(crate) fn probe_peer(&self) -> bool {
@@ -212,6 +207,11 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         self.bound.set(self.position.get());
         let alive = self.alive.get_or_init(|| Arc::new(AtomicBool::new(true)));
         Ok(Gift { role: ROLE, from, to: to.word(), alive: Arc::clone(alive) })
+    }
+
+    /// Whether this handle has closed its end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.id.get() == CLOSED
     }
 
     /// Closes this end, unless it has another owner or this is a forked copy of the handle.

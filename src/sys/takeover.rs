@@ -23,11 +23,11 @@
 use super::entry::{Image, Target};
 use super::stdio;
 use crate::error::Error;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 #[cfg(feature = "takeover")]
 use super::entry::Constructor;
