@@ -190,6 +190,12 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         if len > self.capacity { 0 } else { len }
     }
 
+    /// Whether the peer has closed its end or was found dead. One load.
+    #[cfg(any(test, loom))]
+    pub(crate) fn peer_is_gone(&self) -> bool {
+        self.peer().is_gone()
+    }
+
     /// Whether the peer has closed its end or is dead. Asks the kernel: about a microsecond.
     /// What the peer has published before is still to be read.
     pub(crate) fn probe_peer(&self) -> bool {
