@@ -108,7 +108,7 @@ pub enum Error {
     ForeignFunction,
     /// A child process did not return a value.
     #[cfg(all(feature = "serde", not(loom)))]
-    Process(io::Error),
+    Process(crate::process::ProcessError),
     /// The kernel refused.
     Os(io::Error),
 }

@@ -1,40 +1,56 @@
 //! Shared-memory IPC for Linux.
 
-#[cfg(not(loom))]
-mod array;
 mod error;
 #[doc(hidden)]
 pub mod internals;
 mod lock;
+pub mod ring;
+mod sync;
+
+#[cfg(not(loom))]
+mod array;
+#[cfg(not(loom))]
+mod pipe;
 #[cfg(not(loom))]
 mod primitives;
 #[cfg(not(loom))]
 mod region;
-#[cfg(loom)]
-mod region {
-    pub(crate) mod id;
-}
-pub mod ring;
-mod sync;
 #[cfg(not(loom))]
 mod sys;
 #[cfg(not(loom))]
 mod value;
 
-#[cfg(not(loom))]
-pub use array::Array;
+#[cfg(all(feature = "serde", not(loom)))]
+mod message;
+#[cfg(all(feature = "serde", not(loom)))]
+pub mod process;
+
+/// What the models need of the region.
+#[cfg(loom)]
+mod region {
+    pub(crate) mod id;
+}
+
 pub use error::{Error, Result};
+
 #[cfg(not(loom))]
-pub use lock::cell::Integer;
-#[cfg(not(loom))]
-pub use lock::error::{LockError, OwnerDied};
-#[cfg(not(loom))]
-pub use lock::guarded::LockGuard;
-#[cfg(not(loom))]
-pub use lock::slice::ArrayGuard;
-#[cfg(not(loom))]
-pub use primitives::Lock;
-#[cfg(not(loom))]
-pub use region::{Region, RegionOptions};
-#[cfg(not(loom))]
-pub use value::Value;
+pub use {
+    array::Array,
+    lock::cell::Integer,
+    lock::error::{LockError, OwnerDied},
+    lock::guarded::LockGuard,
+    lock::slice::ArrayGuard,
+    pipe::{RecvError, SendError},
+    primitives::Lock,
+    region::{Region, RegionOptions},
+    value::Value,
+};
+
+#[cfg(all(feature = "serde", not(loom)))]
+pub use {
+    message::Message,
+    process::{
+        Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,
+        parent_process,
+    },
+};

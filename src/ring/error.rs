@@ -30,6 +30,8 @@ pub enum TryPopError {
     Corrupt,
     /// This end now belongs to another process, or was closed.
     NotOwner,
+    /// A record of this end is still borrowed, or was forgotten instead of dropped.
+    Lent,
 }
 
 /// Why no record could be reserved.
@@ -49,6 +51,8 @@ pub enum TryReserveError {
     Corrupt,
     /// This end now belongs to another process, or was closed.
     NotOwner,
+    /// A reservation of this end is still out, or was forgotten instead of dropped.
+    Lent,
 }
 
 impl<T> TryPushError<T> {
@@ -109,6 +113,7 @@ impl From<TryPopError> for Error {
             TryPopError::Disconnected => Error::Disconnected,
             TryPopError::Corrupt => Error::Corrupt("position or length in a ring"),
             TryPopError::NotOwner => Error::NotOwner,
+            TryPopError::Lent => Error::WouldDeadlock,
         }
     }
 }
@@ -121,6 +126,7 @@ impl From<TryReserveError> for Error {
             TryReserveError::Disconnected => Error::Disconnected,
             TryReserveError::Corrupt => Error::Corrupt("position of a ring"),
             TryReserveError::NotOwner => Error::NotOwner,
+            TryReserveError::Lent => Error::WouldDeadlock,
         }
     }
 }
@@ -128,6 +134,7 @@ impl From<TryReserveError> for Error {
 const DISCONNECTED: &str = "the other end of the ring is closed or dead";
 const CORRUPT: &str = "the ring is corrupt";
 const NOT_OWNER: &str = "this end of the ring belongs to another process";
+const LENT: &str = "a record of this end of the ring is still borrowed";
 
 impl<T> fmt::Display for TryPushError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,6 +154,7 @@ impl fmt::Display for TryPopError {
             TryPopError::Disconnected => DISCONNECTED,
             TryPopError::Corrupt => CORRUPT,
             TryPopError::NotOwner => NOT_OWNER,
+            TryPopError::Lent => LENT,
         })
     }
 }
@@ -161,6 +169,7 @@ impl fmt::Display for TryReserveError {
             TryReserveError::Disconnected => f.write_str(DISCONNECTED),
             TryReserveError::Corrupt => f.write_str(CORRUPT),
             TryReserveError::NotOwner => f.write_str(NOT_OWNER),
+            TryReserveError::Lent => f.write_str(LENT),
         }
     }
 }

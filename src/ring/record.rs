@@ -69,13 +69,16 @@ pub(crate) struct Writer<S: Site<Slot = u64>> {
     end: End<S, PRODUCER>,
     /// Words written behind `tail` and not yet published: whole records.
     staged: Cell<u64>,
+    /// Whether a [`Reserved`] is out: two would lend the same bytes.
+    lent: Cell<bool>,
     max_bytes: usize,
 }
 
 impl<S: Site<Slot = u64>> Writer<S> {
     /// The algorithm on an end that was claimed or resumed.
     pub(crate) fn new(end: End<S, PRODUCER>) -> Self {
-        Writer { max_bytes: max_record_bytes(end.capacity()), staged: Cell::new(0), end }
+        let max_bytes = max_record_bytes(end.capacity());
+        Writer { staged: Cell::new(0), lent: Cell::new(false), max_bytes, end }
     }
 
     pub(crate) fn end(&self) -> &End<S, PRODUCER> {
@@ -86,9 +89,14 @@ impl<S: Site<Slot = u64>> Writer<S> {
         self.max_bytes
     }
 
+    /// Whether a reservation is out, so that this end must stay where it is.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent.get()
+    }
+
     /// Lends `len_bytes` to be written in place.
     #[inline]
-    pub(crate) fn reserve(&mut self, len_bytes: usize) -> Result<Reserved<'_, S>, TryReserveError> {
+    pub(crate) fn reserve(&self, len_bytes: usize) -> Result<Reserved<'_, S>, TryReserveError> {
         if len_bytes > self.max_bytes {
             return Err(TryReserveError::TooLarge { max_bytes: self.max_bytes });
         }
@@ -99,10 +107,13 @@ impl<S: Site<Slot = u64>> Writer<S> {
     /// cut to the longest record.
     #[inline]
     pub(crate) fn reserve_up_to(
-        &mut self,
+        &self,
         min: usize,
         max: usize,
     ) -> Result<Reserved<'_, S>, TryReserveError> {
+        if self.lent.get() {
+            return Err(TryReserveError::Lent);
+        }
         let max = max.min(self.max_bytes);
         let least = words(min.min(max));
         let staged = self.staged.get();
@@ -121,6 +132,7 @@ impl<S: Site<Slot = u64>> Writer<S> {
             return Err(TryReserveError::Full);
         };
         let len_bytes = max.min((room - 1) as usize * WORD_BYTES);
+        self.lent.set(true);
         Ok(Reserved { writer: self, skip, len_bytes, flags: 0 })
     }
 
@@ -142,7 +154,7 @@ impl<S: Site<Slot = u64>> Drop for Writer<S> {
 
 /// Room for one record, lent for writing. Dropped without a commit: there was no record.
 pub(crate) struct Reserved<'a, S: Site<Slot = u64>> {
-    writer: &'a mut Writer<S>,
+    writer: &'a Writer<S>,
     /// Words of padding before the record.
     skip: u64,
     len_bytes: usize,
@@ -159,8 +171,8 @@ impl<S: Site<Slot = u64>> Reserved<'_, S> {
     /// many bytes as were reserved.
     #[inline]
     pub(crate) fn commit(self, len_bytes: usize) {
-        let writer = self.finish(len_bytes);
-        writer.publish();
+        self.finish(len_bytes);
+        self.writer.publish();
     }
 
     /// Like [`Reserved::commit`], but not visible before the next `commit` or `publish`.
@@ -170,8 +182,8 @@ impl<S: Site<Slot = u64>> Reserved<'_, S> {
     }
 
     #[inline(always)]
-    fn finish(&self, len_bytes: usize) -> &Writer<S> {
-        let writer = &*self.writer;
+    fn finish(&self, len_bytes: usize) {
+        let writer = self.writer;
         let len_bytes = len_bytes.min(self.len_bytes);
         let staged = writer.staged.get();
         let site = writer.end.site();
@@ -186,7 +198,6 @@ impl<S: Site<Slot = u64>> Reserved<'_, S> {
         }
         // A survivor of a kill here sees no record.
         writer.staged.set(staged + self.skip + words(len_bytes));
-        writer
     }
 
     /// Where the bytes are: behind the header.
@@ -195,6 +206,13 @@ impl<S: Site<Slot = u64>> Reserved<'_, S> {
         let end = &self.writer.end;
         let body = end.index(self.writer.staged.get() + self.skip) + 1;
         end.site().writing(body, self.len_bytes.div_ceil(WORD_BYTES)).cast()
+    }
+}
+
+impl<S: Site<Slot = u64>> Drop for Reserved<'_, S> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.writer.lent.set(false);
     }
 }
 
@@ -210,7 +228,7 @@ impl<S: Site<Slot = u64>> Deref for Reserved<'_, S> {
 impl<S: Site<Slot = u64>> DerefMut for Reserved<'_, S> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: I2, I3: the words of the record are ours while `self` borrows the writer, and
+        // SAFETY: I2, I3: the words of the record are ours while `lent` is set, and
         // lie before the end of the memory; any bytes are initialised bytes.
         unsafe { slice::from_raw_parts_mut(self.body(), self.len_bytes) }
     }
@@ -219,6 +237,8 @@ impl<S: Site<Slot = u64>> DerefMut for Reserved<'_, S> {
 /// The end that reads records. Its algorithm; [`super::RecordConsumer`] is the public handle.
 pub(crate) struct Reader<S: Site> {
     end: End<S, CONSUMER>,
+    /// Whether a [`Received`] is out: the first to be dropped would release what the other reads.
+    lent: Cell<bool>,
 }
 
 /// Where a record was found, counted in words from `head`.
@@ -234,17 +254,26 @@ struct Found {
 impl<S: Site<Slot = u64>> Reader<S> {
     /// The algorithm on an end that was claimed or resumed.
     pub(crate) fn new(end: End<S, CONSUMER>) -> Self {
-        Reader { end }
+        Reader { end, lent: Cell::new(false) }
     }
 
     pub(crate) fn end(&self) -> &End<S, CONSUMER> {
         &self.end
     }
 
+    /// Whether a record is out, so that this end must stay where it is.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent.get()
+    }
+
     /// Lends the oldest record.
     #[inline]
-    pub(crate) fn receive(&mut self) -> Result<Received<'_, S>, TryPopError> {
+    pub(crate) fn receive(&self) -> Result<Received<'_, S>, TryPopError> {
+        if self.lent.get() {
+            return Err(TryPopError::Lent);
+        }
         let found = self.find(0)?;
+        self.lent.set(true);
         Ok(Received { reader: self, found })
     }
 
@@ -264,6 +293,9 @@ impl<S: Site<Slot = u64>> Reader<S> {
             fn drop(&mut self) {
                 self.end.advance(self.words);
             }
+        }
+        if self.lent.get() {
+            return Err(TryPopError::Lent);
         }
         let mut shown = Shown { end: &self.end, words: 0 };
         let mut count = 0;
@@ -326,15 +358,15 @@ impl<S: Site<Slot = u64>> Reader<S> {
         }
         let count = found.len_bytes.div_ceil(WORD_BYTES);
         let body = self.end.site().reading(self.end.index(found.body), count);
-        // SAFETY: R3: the words are ours until `advance`, which needs `self` mutably or happens
-        // after the last use of the slice in `drain`.
+        // SAFETY: R3: the words are ours until `advance`, which `drain` and the drop of the one
+        // `Received` call after the last use of the slice.
         unsafe { slice::from_raw_parts(body.cast(), found.len_bytes) }
     }
 }
 
 /// The oldest record, lent for reading. Its drop releases it.
 pub(crate) struct Received<'a, S: Site<Slot = u64>> {
-    reader: &'a mut Reader<S>,
+    reader: &'a Reader<S>,
     found: Found,
 }
 
@@ -346,6 +378,7 @@ impl<S: Site<Slot = u64>> Received<'_, S> {
 
     /// Leaves the record in the ring: the next `receive` gets it again.
     pub(crate) fn keep(self) {
+        self.reader.lent.set(false);
         std::mem::forget(self);
     }
 }
@@ -364,6 +397,7 @@ impl<S: Site<Slot = u64>> Drop for Received<'_, S> {
     fn drop(&mut self) {
         // A survivor of a kill before this sees the record still in the ring.
         self.reader.end.advance(self.found.next);
+        self.reader.lent.set(false);
     }
 }
 
