@@ -1,8 +1,8 @@
 //! One direction of a pipe: records in a ring, and the two places where its ends wait.
 //!
 //! ```text
-//! byte 0         128       256
-//!      readable  writable  the ring of records: indices, words
+//! byte 0         128       256      512
+//!      readable  writable  indices  words of the record ring
 //! ```
 //!
 //! A message of up to the longest record is one record, with FIRST and LAST set. A longer one is a
@@ -17,8 +17,7 @@ use crate::lock::spin::Spin;
 use crate::region::id::ParticipantId;
 use crate::region::{Object, OwnerWords, Pinned};
 use crate::ring::end::End;
-use crate::ring::indices::Indices;
-use crate::ring::mapped::{self, Mapped};
+use crate::ring::mapped::Mapped;
 use crate::ring::record::{Reader, Received, Reserved, Writer};
 use crate::ring::{TryPopError, TryReserveError};
 use std::cell::{Cell, Ref, RefCell};
@@ -27,7 +26,9 @@ use std::ops::Deref;
 
 const READABLE: u64 = 0;
 const WRITABLE: u64 = 128;
-const RING: u64 = 256;
+const INDICES: u64 = 256;
+const WORDS: u64 = 512;
+const WORD_BYTES: u64 = 8;
 
 /// Flags of a record: its place in the message, and what the message is.
 const FIRST: u32 = 1;
@@ -64,23 +65,26 @@ impl Lane {
 
     /// Bytes of one lane of `words` words.
     pub(super) fn bytes(words: u64) -> Result<u64> {
-        let bytes = Mapped::<u64>::bytes_needed(words)?.checked_add(RING);
+        let bytes = words.checked_mul(WORD_BYTES).and_then(|bytes| bytes.checked_add(WORDS));
         bytes
-            .and_then(|bytes| bytes.checked_next_multiple_of(RING))
-            .ok_or(Error::InvalidArgument("capacity"))
+            .and_then(|bytes| bytes.checked_next_multiple_of(WORDS))
+            .ok_or(Error::InvalidArgument("capacity of a pipe"))
     }
 
     fn offset(self) -> Result<u64> {
         let offset = Lane::bytes(self.words)?.checked_mul(u64::from(self.index));
-        offset.ok_or(Error::InvalidArgument("capacity"))
+        offset.ok_or(Error::InvalidArgument("capacity of a pipe"))
     }
 
     pub(super) fn owner_words(self) -> Result<OwnerWords> {
-        Ok(mapped::owners(self.offset()? + RING))
+        Ok(Mapped::<u64>::owner_words(self.offset()? + INDICES))
     }
 
     fn ring(self, object: &Object) -> Result<Mapped<u64>> {
-        Mapped::at(object, self.offset()? + RING, self.words)
+        let at = self.offset()?;
+        let words =
+            usize::try_from(self.words).map_err(|_| Error::Corrupt("capacity of a pipe"))?;
+        Mapped::new(object, at + INDICES, at + WORDS, words)
     }
 
     fn events(self, object: &Object) -> Result<(Pinned<EventCount>, Pinned<EventCount>)> {
@@ -90,7 +94,7 @@ impl Lane {
 
     /// Prepares the lane in a new object.
     pub(super) fn vacate(self, object: &Object) -> Result<()> {
-        object.at::<Indices>(self.offset()? + RING)?.vacate();
+        self.ring(object)?.vacate();
         Ok(())
     }
 

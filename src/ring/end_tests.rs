@@ -1,6 +1,6 @@
 use super::super::heap::Heap;
-use super::super::indices::VACANT;
 use super::super::indices::CONSUMER;
+use super::super::indices::VACANT;
 use super::*;
 use crate::region::id::ParticipantId;
 

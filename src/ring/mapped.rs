@@ -1,10 +1,5 @@
 //! A ring in a region: where its words and slots are, checked once.
 //!
-//! ```text
-//! byte  0        256
-//!       indices  slots
-//! ```
-//!
 //! - M1. `slots` points at `slot_count` slots inside the region, which `indices` keeps mapped.
 
 #![allow(unsafe_code)]
@@ -40,44 +35,48 @@ impl<T> Clone for Mapped<T> {
     }
 }
 
-/// Bytes before the slots.
+/// Where the slots of a ring begin that is alone in its object; the indices come first.
 const SLOTS: u64 = size_of::<Indices>() as u64;
 
-/// Where the owner words of a ring are that lies `at` bytes from the start of its object.
-pub(crate) const fn owners(at: u64) -> OwnerWords {
-    OwnerWords {
-        first_bytes: at + Indices::OWNER_OFFSET as u64,
-        stride_bytes: Indices::OWNER_STRIDE as u32,
-        count: 2,
-        field: OwnerField::Id,
+/// Slots in memory for `capacity` of them: the next power of two.
+fn slots_for(capacity: u64) -> Result<usize> {
+    if !(1..=1 << 48).contains(&capacity) {
+        return Err(CAPACITY);
     }
+    usize::try_from(capacity.next_power_of_two()).map_err(|_| CAPACITY)
 }
 
-/// Slots in memory for `capacity` of them: the next power of two.
-pub(crate) fn slots_for(capacity: u64) -> Result<u64> {
-    const RANGE: Error = Error::InvalidArgument("capacity of a ring");
-    if capacity == 0 {
-        return Err(RANGE);
-    }
-    capacity.checked_next_power_of_two().filter(|n| *n <= 1 << 48).ok_or(RANGE)
-}
+const CAPACITY: Error = Error::InvalidArgument("capacity of a ring");
 
 impl<T: Pod> Mapped<T> {
-    /// Bytes of a ring with that many slots, a power of two.
-    pub(crate) fn bytes_needed(slot_count: u64) -> Result<u64> {
-        let slots = slot_count.checked_mul(size_of::<T>() as u64);
-        slots.and_then(|bytes| bytes.checked_add(SLOTS)).ok_or(Error::InvalidArgument("capacity"))
+    /// The ring whose indices lie `indices_at` bytes into `object`, and its `slot_count` slots
+    /// `slots_at` bytes.
+    pub(crate) fn new(
+        object: &Object,
+        indices_at: u64,
+        slots_at: u64,
+        slot_count: usize,
+    ) -> Result<Mapped<T>> {
+        let bytes = (slot_count as u64).checked_mul(size_of::<T>() as u64);
+        let bytes = bytes.filter(|_| slot_count.is_power_of_two());
+        let bytes = bytes.ok_or(Error::Corrupt("capacity of a ring"))?;
+        let slots = object.span(slots_at, bytes, align_of::<T>() as u64)?.cast();
+        Ok(Mapped { indices: object.pin(indices_at)?, slots, slot_count })
     }
 
-    /// The ring with `slot_count` slots that lies `at` bytes from the start of `object`.
-    pub(crate) fn at(object: &Object, at: u64, slot_count: u64) -> Result<Mapped<T>> {
-        if !slot_count.is_power_of_two() {
-            return Err(Error::Corrupt("slots of a ring"));
+    /// The owner words of a ring whose indices lie `indices_at` bytes into its object.
+    pub(crate) fn owner_words(indices_at: u64) -> OwnerWords {
+        OwnerWords {
+            first_bytes: indices_at + Indices::OWNER_OFFSET as u64,
+            stride_bytes: Indices::OWNER_STRIDE as u32,
+            count: 2,
+            field: OwnerField::Id,
         }
-        let len_bytes = Self::bytes_needed(slot_count)? - SLOTS;
-        let slots = object.span(at + SLOTS, len_bytes, align_of::<T>() as u64)?;
-        let slot_count = slot_count as usize; // in bounds of a mapping, so it fits
-        Ok(Mapped { indices: object.pin(at)?, slots: slots.cast(), slot_count })
+    }
+
+    /// Makes both ends of a ring in a new object vacant.
+    pub(crate) fn vacate(&self) {
+        self.indices.vacate();
     }
 
     /// Makes a ring for `capacity` items with both ends vacant.
@@ -91,19 +90,19 @@ impl<T: Pod> Mapped<T> {
             return Err(Error::InvalidArgument("alignment of the items of a ring"));
         }
         let slot_count = slots_for(capacity)?;
-        let bytes = Self::bytes_needed(slot_count)?;
-        let owners = &[owners(0)];
+        let bytes = (slot_count as u64).checked_mul(size_of::<T>() as u64);
+        let bytes = bytes.and_then(|bytes| bytes.checked_add(SLOTS)).ok_or(CAPACITY)?;
+        let owners = &[Self::owner_words(0)];
         let spec = Spec { kind, element, len: capacity, bytes, backed: bytes, owners };
         let object = Object::create(place, &spec, |object| {
-            object.at::<Indices>(0)?.vacate();
-            Ok(())
+            Mapped::<T>::on(object).map(|ring| ring.vacate())
         })?;
-        Mapped::at(&object, 0, slot_count)
+        Mapped::on(&object)
     }
 
     /// The ring that `object` is.
     pub(crate) fn on(object: &Object) -> Result<Mapped<T>> {
-        Mapped::at(object, 0, slots_for(object.len())?)
+        Mapped::new(object, 0, SLOTS, slots_for(object.len())?)
     }
 
     pub(crate) fn object(&self) -> &Object {
@@ -162,7 +161,7 @@ impl From<Stop> for Error {
     }
 }
 
-// SAFETY: M1: `at` checked the slots' bounds and alignment, and that their number is a power of
+// SAFETY: M1: `new` checked the slots' bounds and alignment, and that their number is a power of
 // two; a mapping consists of initialised bytes and lives as long as `indices`.
 unsafe impl<T: Pod> Site for Mapped<T> {
     type Slot = T;
@@ -189,7 +188,7 @@ unsafe impl<T: Pod> Site for Mapped<T> {
     #[inline(always)]
     fn writing(&self, index: usize, count: usize) -> *mut T {
         debug_assert!(index + count <= self.slot_count);
-        // `wrapping_add` instead of `add`: nothing to prove here, the caller dereferences.
+        // Not `add`: an address is computed here and nothing promised; the caller dereferences.
         self.slots.as_ptr().wrapping_add(index)
     }
 

@@ -12,7 +12,7 @@ pub(crate) mod end;
 mod error;
 #[cfg(any(test, loom))]
 mod heap;
-pub(crate) mod indices;
+mod indices;
 #[cfg(not(loom))]
 pub(crate) mod mapped;
 pub(crate) mod record;
