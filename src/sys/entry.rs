@@ -28,12 +28,12 @@ use libc::Elf64_Phdr as ProgramHeader;
 ///
 /// The implementor is a function pointer type: one address, any non-null address of code of the
 /// right type is a valid value.
-pub unsafe trait FnPointer: Copy + 'static {}
+pub unsafe trait FnPointer: Copy {}
 
 macro_rules! fn_pointers {
     ($($arg:ident)*) => {
         // SAFETY: a function pointer type.
-        unsafe impl<Ret: 'static $(, $arg: 'static)*> FnPointer for fn($($arg),*) -> Ret {}
+        unsafe impl<Ret $(, $arg)*> FnPointer for fn($($arg),*) -> Ret {}
     };
 }
 fn_pointers!();
