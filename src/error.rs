@@ -187,6 +187,15 @@ impl std::error::Error for Error {
     }
 }
 
+impl From<Error> for io::Error {
+    fn from(e: Error) -> io::Error {
+        match e {
+            Error::Os(e) => e,
+            other => io::Error::other(other),
+        }
+    }
+}
+
 impl From<io::Error> for Error {
     fn from(e: io::Error) -> Error {
         use io::ErrorKind::{AlreadyExists, NotFound, StorageFull};

@@ -31,7 +31,7 @@ impl<T: Serialize + DeserializeOwned> Message for T {}
 
 /// The bytes of `value`, or why it has none.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
-    postcard::to_allocvec(value).map_err(|e| e.to_string())
+    postcard::to_allocvec(value).map_err(reason)
 }
 
 /// The value in `bytes`, all of which must belong to it.
@@ -39,8 +39,12 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),
-        Err(e) => Err(e.to_string()),
+        Err(e) => Err(reason(e)),
     }
+}
+
+fn reason(e: postcard::Error) -> String {
+    crate::region::transfer::take_reason().unwrap_or_else(|| e.to_string())
 }
 
 #[cfg(test)]

@@ -96,13 +96,13 @@ impl Builder {
 
         // The child gets each descriptor under its number, which must not be a standard stream's.
         let mut copies = Vec::new();
-        for fd in outgoing.fds.iter().filter(|fd| fd.as_raw_fd() <= 2) {
-            copies.push((fd.as_raw_fd(), copy_above_stdio(fd.as_fd()).map_err(Error::Os)?));
+        for fd in outgoing.fds().filter(|fd| fd.as_raw_fd() <= 2) {
+            copies.push((fd.as_raw_fd(), copy_above_stdio(fd).map_err(Error::Os)?));
         }
-        let mut pass: Vec<BorrowedFd<'_>> = Vec::with_capacity(outgoing.fds.len() + 2);
-        pass.extend(outgoing.fds.iter().map(|fd| {
+        let mut pass: Vec<BorrowedFd<'_>> = Vec::with_capacity(outgoing.fds().len() + 2);
+        pass.extend(outgoing.fds().map(|fd| {
             let copy = copies.iter().find(|(number, _)| *number == fd.as_raw_fd());
-            copy.map_or(fd.as_fd(), |(_, copy)| copy.as_fd())
+            copy.map_or(fd, |(_, copy)| copy.as_fd())
         }));
         let handles = pass.iter().map(AsRawFd::as_raw_fd).collect();
 

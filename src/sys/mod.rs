@@ -2,21 +2,21 @@
 //!
 //! This is one of the four rooms that may use `unsafe`.
 
-#[cfg(all(feature = "serde", not(loom)))]
+pub(crate) mod cpu;
+#[cfg(feature = "serde")]
 pub(crate) mod entry;
-#[cfg(not(loom))]
 pub(crate) mod fork;
-#[cfg(not(loom))]
 pub(crate) mod futex;
-#[cfg(all(feature = "serde", not(loom)))]
+pub(crate) mod identity;
+#[cfg(feature = "serde")]
 pub(crate) mod lifeline;
-#[cfg(not(loom))]
 pub(crate) mod memory;
-#[cfg(all(feature = "serde", not(loom)))]
+pub(crate) mod ofd;
+#[cfg(feature = "serde")]
 pub(crate) mod per_process;
-#[cfg(all(feature = "serde", not(loom)))]
+#[cfg(feature = "serde")]
 pub(crate) mod process;
-#[cfg(all(feature = "serde", not(loom)))]
+#[cfg(feature = "serde")]
 pub(crate) mod stdio;
-#[cfg(all(feature = "serde", not(loom)))]
+#[cfg(feature = "serde")]
 pub(crate) mod takeover;
