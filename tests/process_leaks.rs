@@ -2,7 +2,7 @@
 //!
 //! One test, alone in its program: it counts what belongs to the whole process.
 
-use shmkit::Process;
+use shmkit::{Process, Value};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -42,15 +42,22 @@ fn two_hundred_processes_leave_nothing_behind_p21() {
         let warm_up = Process::builder().daemon(true).spawn((1,), |n: u32| n).unwrap();
         assert_eq!(warm_up.join().unwrap(), 1); // the lifeline stays, once per process
         drop(warm_up);
+        let value = Value::new(0u32).unwrap();
         let before = inventory();
 
+        let value = &value;
         let rows: Vec<_> = (0..4u32)
             .map(|row| {
                 scope.spawn(move || {
                     for n in 0..50 {
                         let builder = Process::builder().daemon(n % 2 == 0);
-                        let child =
-                            builder.spawn((row, vec![n; 1000]), |row, v: Vec<u32>| row + v[999]);
+                        let child = builder.spawn(
+                            (row, vec![n; 1000], value.clone()),
+                            |row, v: Vec<u32>, value: Value<u32>| {
+                                value.fetch_add(1);
+                                row + v[999]
+                            },
+                        );
                         let child = child.unwrap();
                         let value = child.join_timeout(LONG).unwrap();
                         assert_eq!(value.expect("no end in time"), row + n);
@@ -61,6 +68,7 @@ fn two_hundred_processes_leave_nothing_behind_p21() {
         for row in rows {
             row.join().unwrap();
         }
+        assert_eq!(value.get(), 200);
         assert_eq!(inventory(), before);
 
         // Handles dropped at once: the next start reaps whoever has ended by then.

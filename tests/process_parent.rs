@@ -168,7 +168,7 @@ roles! {
         park();
     }
     role_dies_at_once_with_a_daemon {
-        daemon(|| park());
+        daemon(park);
         die_of(libc::SIGKILL);
     }
     role_lets_the_kernel_reap {

@@ -56,7 +56,9 @@ impl Counter {
             let room = self.buffer.len() - PADDING;
             let fresh = match fill(&mut file, &mut self.buffer[carried..room]) {
                 Ok(fresh) => fresh,
-                Err(error) if bytes == 0 => return Outcome { bytes, remark: Some(Remark::of(&error)) },
+                Err(error) if bytes == 0 => {
+                    return Outcome { bytes, remark: Some(Remark::of(&error)) };
+                }
                 Err(_) => {
                     remark = Some(Remark::CutOff);
                     0

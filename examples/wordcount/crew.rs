@@ -188,7 +188,8 @@ impl Worker {
         let (their_jobs, jobs) = Pipe::simplex()?;
         let (answers, their_answers) = Pipe::simplex()?;
         let arguments = (names, their_jobs, their_answers, done_bytes);
-        let process = Process::builder().name("worker").daemon(true).spawn(arguments, worker::work)?;
+        let process =
+            Process::builder().name("worker").daemon(true).spawn(arguments, worker::work)?;
         let (in_hand, numbers) = (VecDeque::new(), Vec::new());
         Ok(Worker { process, jobs, answers, in_hand, numbers })
     }

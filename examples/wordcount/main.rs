@@ -87,7 +87,8 @@ fn run(options: &Options) -> shmkit::Result<bool> {
 
 /// Compares with a plain count and says how that went.
 fn is_right(list: &FileList, totals: &Totals, progress: &Progress) -> bool {
-    let (plain, _) = progress.watch("plain count", || check::plain_count(list, &progress.done_bytes));
+    let (plain, _) =
+        progress.watch("plain count", || check::plain_count(list, &progress.done_bytes));
     let (differing, examples) = check::differences(&totals.counts, &plain);
     if differing == 0 {
         println!("check: all {} words as often as in a plain count", plain.len());

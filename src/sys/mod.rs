@@ -2,6 +2,8 @@
 //!
 //! This is one of the four rooms that may use `unsafe`.
 
+#[cfg(all(feature = "serde", feature = "takeover"))]
+pub(crate) mod constructors;
 pub(crate) mod cpu;
 #[cfg(feature = "serde")]
 pub(crate) mod entry;
@@ -16,7 +18,7 @@ pub(crate) mod ofd;
 pub(crate) mod per_process;
 #[cfg(feature = "serde")]
 pub(crate) mod process;
-#[cfg(feature = "serde")]
+#[cfg(all(feature = "serde", feature = "takeover"))]
 pub(crate) mod stdio;
 #[cfg(feature = "serde")]
 pub(crate) mod takeover;
