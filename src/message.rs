@@ -3,6 +3,7 @@
 //! The wire format is postcard, whose specification is fixed, so that two builds of one program
 //! understand each other.
 
+use crate::region::transfer::take_reason;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -31,6 +32,7 @@ impl<T: Serialize + DeserializeOwned> Message for T {}
 
 /// The bytes of `value`, or why it has none.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+    take_reason(); // of an error that nobody asked about
     postcard::to_allocvec(value).map_err(reason)
 }
 
@@ -55,6 +57,7 @@ pub(crate) fn encode_into<'a, T: Serialize>(
 
 /// The value in `bytes`, all of which must belong to it.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    take_reason();
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),
@@ -63,7 +66,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 }
 
 fn reason(e: postcard::Error) -> String {
-    crate::region::transfer::take_reason().unwrap_or_else(|| e.to_string())
+    take_reason().unwrap_or_else(|| e.to_string())
 }
 
 #[cfg(test)]

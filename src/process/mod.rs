@@ -137,7 +137,7 @@ impl Process<()> {
     /// executable, [`Error::NotInitialised`](crate::Error::NotInitialised) when a child could not
     /// be taken over, [`Error::Os`](crate::Error::Os) when the kernel refuses (no descriptor or
     /// process left). Nothing is left behind then.
-    pub fn spawn<A: Args, R: Message + 'static>(args: A, function: A::Fn<R>) -> Result<Process<R>> {
+    pub fn spawn<A: Args, R: Message>(args: A, function: A::Fn<R>) -> Result<Process<R>> {
         Process::builder().spawn(args, function)
     }
 
@@ -146,10 +146,7 @@ impl Process<()> {
     /// # Errors
     ///
     /// As [`Process::spawn`].
-    pub fn start<T: Run + 'static>(task: T) -> Result<Process<T::Output>>
-    where
-        T::Output: 'static,
-    {
+    pub fn start<T: Run>(task: T) -> Result<Process<T::Output>> {
         Process::builder().start(task)
     }
 }

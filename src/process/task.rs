@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Calls a function with decoded arguments and reports its value.
 pub(super) struct Call<A, R>(PhantomData<(A, R)>);
 
-impl<A: Args, R: Message + 'static> Job for Call<A, R> {
+impl<A: Args, R: Message> Job for Call<A, R> {
     type Entry = A::Fn<R>;
 
     fn run(function: A::Fn<R>, boot: Boot) -> i32 {

@@ -5,6 +5,8 @@
 
 #![allow(clippy::disallowed_types)]
 
+#[cfg(all(feature = "serde", feature = "takeover"))]
+pub(crate) mod constructors;
 pub(crate) mod cpu;
 #[cfg(feature = "serde")]
 pub(crate) mod entry;
@@ -19,7 +21,7 @@ pub(crate) mod ofd;
 pub(crate) mod per_process;
 #[cfg(feature = "serde")]
 pub(crate) mod process;
-#[cfg(feature = "serde")]
+#[cfg(all(feature = "serde", feature = "takeover"))]
 pub(crate) mod stdio;
 #[cfg(feature = "serde")]
 pub(crate) mod takeover;
