@@ -106,7 +106,7 @@ pub enum Error {
     ForeignFunction,
     /// A child process did not return a value.
     #[cfg(all(feature = "serde", not(loom)))]
-    Process(io::Error),
+    Process(crate::process::ProcessError),
     /// The kernel refused.
     Os(io::Error),
 }
@@ -183,6 +183,15 @@ impl std::error::Error for Error {
             Error::Process(e) => Some(e),
             Error::Os(e) => Some(e),
             _ => None,
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(e: Error) -> io::Error {
+        match e {
+            Error::Os(e) => e,
+            other => io::Error::other(other),
         }
     }
 }

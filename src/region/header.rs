@@ -104,8 +104,8 @@ impl Geometry {
     }
 
     fn directory_offset(&self) -> u64 {
-        let table = size_of::<Header>() as u64
-            + u64::from(self.participants) * size_of::<Slot>() as u64;
+        let table =
+            size_of::<Header>() as u64 + u64::from(self.participants) * size_of::<Slot>() as u64;
         table.next_multiple_of(LINE_BYTES)
     }
 

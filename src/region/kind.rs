@@ -17,7 +17,8 @@ pub(crate) enum Kind {
 impl Kind {
     /// The name of a kind in messages; a number that this version does not know has none.
     pub(crate) fn name(number: u32) -> String {
-        const NAMES: [&str; 7] = ["region", "lock", "value", "array", "ring", "record ring", "pipe"];
+        const NAMES: [&str; 7] =
+            ["region", "lock", "value", "array", "ring", "record ring", "pipe"];
         let name = number.checked_sub(1).and_then(|index| NAMES.get(index as usize));
         name.map_or_else(|| format!("object of kind {number}"), |name| (*name).to_owned())
     }

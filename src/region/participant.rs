@@ -140,8 +140,8 @@ impl<'a> Table<'a> {
         }
         let held = ofd::is_held_by_other(fd, lock_byte::participant(index)).unwrap_or(true);
         let (pid, birth) = (slot.pid.load(Relaxed), Birth(slot.birth.load(Relaxed)));
-        let gone = !held
-            || pid != 0 && birth.same_namespace(identity::birth()) && identity::is_gone(pid);
+        let gone =
+            !held || pid != 0 && birth.same_namespace(identity::birth()) && identity::is_gone(pid);
         // occupy, Acquire: what was read above was this generation's only if it still stands; if it
         // does not, the occupant we asked about is dead all the more.
         gone || slot.generation.load(Acquire) != id.generation()

@@ -2,13 +2,21 @@
 //!
 //! This is one of the four rooms that may use `unsafe`.
 
-#[cfg(not(loom))]
+pub(crate) mod cpu;
+#[cfg(feature = "serde")]
+pub(crate) mod entry;
 pub(crate) mod fork;
-#[cfg(not(loom))]
 pub(crate) mod futex;
-#[cfg(not(loom))]
 pub(crate) mod identity;
-#[cfg(not(loom))]
+#[cfg(feature = "serde")]
+pub(crate) mod lifeline;
 pub(crate) mod memory;
-#[cfg(not(loom))]
 pub(crate) mod ofd;
+#[cfg(feature = "serde")]
+pub(crate) mod per_process;
+#[cfg(feature = "serde")]
+pub(crate) mod process;
+#[cfg(feature = "serde")]
+pub(crate) mod stdio;
+#[cfg(feature = "serde")]
+pub(crate) mod takeover;
