@@ -136,6 +136,24 @@ enum Job<'a> {
     },
 }
 
+/// A name for a region of this kill point. Whoever leaves it behind fails.
+pub fn name(label: &str) -> String {
+    format!("{}{label}", name_prefix())
+}
+
+/// Victims and third processes are of their survivor's process group, and no other is.
+fn name_prefix() -> String {
+    // SAFETY: plain call.
+    format!("crash-{}-", unsafe { libc::getpgrp() })
+}
+
+fn names_left() -> Vec<String> {
+    let prefix = name_prefix();
+    let entries = std::fs::read_dir("/dev/shm").unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().display().to_string());
+    names.filter(|name| name.contains(&prefix)).collect()
+}
+
 /// Tries all kill points of `S`.
 pub fn run<S: Scenario>(deadline: Duration) -> Report {
     let mut campaign =
@@ -266,6 +284,7 @@ fn survivor<S: Scenario>(control: &Shared<Control>, job: Job) {
     scenario.check(death);
     drop(scenario);
     assert_eq!(open_fds(), fds, "file descriptors were left open, or others closed");
+    assert_eq!(names_left(), [""; 0], "names were left in /dev/shm");
     // SAFETY: asks without waiting; a null status is not written.
     let left = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG | libc::__WALL) };
     assert!(left == -1, "a child process was left");

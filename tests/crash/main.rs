@@ -9,6 +9,7 @@
 mod campaign;
 mod helper;
 mod proof;
+mod region;
 mod shared;
 mod step;
 
@@ -57,6 +58,7 @@ fn summary(report: &Report) -> String {
 fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
     tests.extend(proof::tests());
+    tests.extend(region::tests());
     tests
 }
 

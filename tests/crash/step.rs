@@ -230,6 +230,17 @@ pub fn wait(pid: pid_t) -> c_int {
     }
 }
 
+/// Whether a child has ended; it stays to be reaped.
+pub fn has_ended(pid: pid_t) -> bool {
+    // SAFETY: `siginfo_t` is plain data, written by the kernel.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, options);
+        info.si_pid() == pid
+    }
+}
+
 /// How a process ended, for people.
 pub fn describe(status: c_int) -> String {
     if libc::WIFSIGNALED(status) {
