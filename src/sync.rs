@@ -6,9 +6,9 @@
 
 #[cfg(not(loom))]
 mod real {
-    #![allow(clippy::disallowed_types)]
+    #![allow(clippy::disallowed_types, unused_imports)] // The door is wider than today's traffic.
 
-    pub(crate) use crate::sys::futex;
+    pub(crate) use crate::sys::{cpu, futex};
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize,

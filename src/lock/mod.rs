@@ -1,1 +1,24 @@
 //! State machines on one word: the robust lock, the published cell and the event count.
+//!
+//! They work on words that others place, and know participants only as ids that live or are dead.
+
+pub(crate) mod cell;
+pub(crate) mod deadline;
+#[cfg(not(loom))]
+pub(crate) mod error;
+pub(crate) mod event;
+#[cfg(not(loom))]
+pub(crate) mod guarded;
+#[cfg(not(loom))]
+mod hold;
+pub(crate) mod raw;
+#[cfg(not(loom))]
+pub(crate) mod slice;
+pub(crate) mod spin;
+mod token;
+
+pub use cell::{Cell, Integer};
+pub use deadline::Deadline;
+pub use event::EventCount;
+pub use raw::{Acquired, LockFailure, RawLock, Release};
+pub use spin::Spin;

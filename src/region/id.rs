@@ -52,7 +52,7 @@ impl ParticipantId {
 }
 
 /// Tells the living from the dead; what the algorithms know of a region's participants.
-pub(crate) trait Liveness {
+pub trait Liveness {
     /// The id under which this process claims words.
     fn me(&self) -> ParticipantId;
 

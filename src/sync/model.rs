@@ -1,9 +1,116 @@
 //! Loom's side of the facade, with a futex that really sleeps.
 
-#![allow(clippy::disallowed_types)]
+#![allow(clippy::disallowed_types, unused_imports)] // The door is wider than today's traffic.
 
 pub(crate) use loom::hint::spin_loop;
 pub(crate) use loom::sync::atomic::{
     AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize,
     Ordering, fence,
 };
+
+/// `futex(2)` as loom can explore it: same signatures as `sys::futex`.
+///
+/// A sleeper parks until it is woken; nothing else ends its sleep, so a lost wake-up is a deadlock
+/// that loom reports. Timeouts never pass on their own: a model that needs one (the peer is dead,
+/// nobody will wake) calls [`expire_all`] where the kernel's clock would have struck.
+///
+/// Limit: the table's mutex adds a happens-before edge between a waker and its sleeper that the
+/// kernel does not promise. Therefore each algorithm also has a model that never sleeps.
+pub(crate) mod futex {
+    use super::{AtomicU32, Ordering};
+    use loom::sync::{Condvar, Mutex};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// How a wait ended. None of these proves that the awaited condition holds.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Woken {
+        /// Woken, or the word no longer held the expected value.
+        Maybe,
+        /// The model let the timeout pass.
+        TimedOut,
+    }
+
+    struct Sleeper {
+        address: usize,
+        bell: Arc<Condvar>,
+        /// Timed sleepers are those that [`expire_all`] may end.
+        timed: bool,
+    }
+
+    #[derive(Default)]
+    struct Table {
+        /// In order of arrival, which is the order of waking.
+        asleep: Vec<Sleeper>,
+        /// Those whose time has passed and who have not run since.
+        expired: Vec<Arc<Condvar>>,
+    }
+
+    impl Table {
+        fn holds(&self, bell: &Arc<Condvar>) -> bool {
+            self.asleep.iter().any(|s| Arc::ptr_eq(&s.bell, bell))
+        }
+    }
+
+    loom::lazy_static! {
+        static ref TABLE: Mutex<Table> = Mutex::new(Table::default());
+    }
+
+    fn address(word: &AtomicU32) -> usize {
+        std::ptr::from_ref(word).addr()
+    }
+
+    /// Sleeps while `word` holds `expected`, until woken or, if timed, expired by the model.
+    pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) -> Woken {
+        let mut table = TABLE.lock().unwrap();
+        // As in the kernel: compare and enlist are one step for every waker.
+        if word.load(Ordering::SeqCst) != expected {
+            return Woken::Maybe;
+        }
+        let bell = Arc::new(Condvar::new());
+        let timed = timeout.is_some();
+        table.asleep.push(Sleeper { address: address(word), bell: Arc::clone(&bell), timed });
+        while table.holds(&bell) {
+            table = bell.wait(table).unwrap();
+        }
+        match table.expired.iter().position(|b| Arc::ptr_eq(b, &bell)) {
+            Some(at) => {
+                table.expired.swap_remove(at);
+                Woken::TimedOut
+            }
+            None => Woken::Maybe,
+        }
+    }
+
+    /// Wakes at most `count` sleepers and returns how many there were.
+    pub(crate) fn wake(word: &AtomicU32, count: u32) -> usize {
+        let mut table = TABLE.lock().unwrap();
+        let address = address(word);
+        let mut woken = 0;
+        while woken < count as usize {
+            let Some(at) = table.asleep.iter().position(|s| s.address == address) else { break };
+            table.asleep.remove(at).bell.notify_one();
+            woken += 1;
+        }
+        woken
+    }
+
+    /// Lets the timeout of every timed sleeper pass; for models, and only there.
+    pub(crate) fn expire_all() {
+        let table = &mut *TABLE.lock().unwrap();
+        let (late, asleep) = table.asleep.drain(..).partition(|s| s.timed);
+        table.asleep = asleep;
+        for sleeper in late {
+            sleeper.bell.notify_one();
+            table.expired.push(sleeper.bell);
+        }
+    }
+}
+
+/// Models do not care where they run.
+pub(crate) mod cpu {
+    /// The processor this thread runs on.
+    pub(crate) fn current() -> u32 {
+        0
+    }
+}

@@ -2,5 +2,21 @@
 //!
 //! This is one of the four rooms that may use `unsafe`.
 
-#[cfg(not(loom))]
+pub(crate) mod cpu;
+#[cfg(feature = "serde")]
+pub(crate) mod entry;
+pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod identity;
+#[cfg(feature = "serde")]
+pub(crate) mod lifeline;
+pub(crate) mod memory;
+pub(crate) mod ofd;
+#[cfg(feature = "serde")]
+pub(crate) mod per_process;
+#[cfg(feature = "serde")]
+pub(crate) mod process;
+#[cfg(feature = "serde")]
+pub(crate) mod stdio;
+#[cfg(feature = "serde")]
+pub(crate) mod takeover;

@@ -1,0 +1,310 @@
+//! A robust lock in two words: it survives the death of its owner at any instruction.
+//!
+//! Source: Drepper, "Futexes Are Tricky" (2011), the three-state mutex, with the owner's
+//! participant id in place of "locked", so that a survivor can tell whose lock it is and take it
+//! over by one compare-and-swap. No pthread object, no robust list, no pointer.
+//!
+//! ```text
+//! word    bit 31    bit 30      bits 0..30
+//!         WAITERS   ABANDONED   id of the owner, 0 = free
+//! holder  the owning thread, mixed with the owner's id; 0 = none
+//! ```
+//!
+//! # Invariants
+//!
+//! - I1. Only the participant that `word` names changes it to another owner or to free, unless that
+//!   participant is dead; the dead write nothing.
+//! - I2. Whoever sleeps has seen WAITERS set after its last wake-up and before it fell asleep; so a
+//!   release either finds WAITERS and wakes one, or nobody was asleep. (A killed waker, or a
+//!   wake-up that went to somebody who was then killed, breaks this; the cap of a sleep repairs it.)
+//! - I3. ABANDONED is set by whoever takes the lock over from the dead and by a release that says
+//!   so; it goes only by `mark_recovered` or a clean release. While it stands, every acquisition is
+//!   told [`Acquired::OwnerDied`].
+//! - I4. `holder` is written by the owner only. It decides nothing but the answer `WouldDeadlock`:
+//!   a thread finds its own mark there exactly while it holds the lock.
+//!
+//! # Memory ordering
+//!
+//! | edge | Release | Acquire | then visible |
+//! |---|---|---|---|
+//! | hand-over | `unlock` swaps `word` | any acquisition swaps `word` | all that the owner wrote |
+//! | hand-over (query) | `unlock` swaps `word` | the slow path loads `word` | `holder` cleared by that owner |
+//!
+//! Every change of `word` is a read-modify-write, so the flags that waiters add in between do not
+//! end the release sequence. Announcing needs no fence: the flag and the state are one word, and
+//! the kernel compares it again before the sleep.
+//! The writes of a dead owner are ordered before its take-over by the kernel, which frees the dead
+//! one's liveness lock after its last instruction, and by the call that found it free.
+//!
+//! # Death
+//!
+//! Killed before the first swap: nothing happened. While holding: the next one that waits (or
+//! tries) finds the owner dead before its first sleep, or at the end of a cap, and takes over. While
+//! repairing: ABANDONED stands again for the next. After the swap of a release but before the wake:
+//! a sleeper takes the free lock one cap later. While asleep: only WAITERS is left behind, which
+//! costs one vain wake-up.
+//!
+//! # Limits
+//!
+//! A thread that ends while it holds the lock does not free it as long as its process lives.
+//! The lock is not fair: whoever comes by while it is free may take it.
+#![allow(unsafe_code)]
+
+use super::deadline::{Deadline, Naps};
+use super::token::token;
+use crate::region::id::{ID_MASK, Liveness, ParticipantId};
+use crate::sync::{AtomicU32, Ordering, futex, spin_loop};
+use Ordering::{Acquire, Relaxed, Release as Rel};
+
+/// Free, nobody asleep, nothing to repair.
+const FREE: u32 = 0;
+/// A former owner died or gave up, and nobody has repaired what it left.
+const ABANDONED: u32 = 1 << 30;
+/// Somebody may be asleep.
+const WAITERS: u32 = 1 << 31;
+
+/// Turns of the spin before the first sleep: about two microseconds, well below a wake-up.
+const SPINS: u32 = if cfg!(loom) { 1 } else { 100 };
+
+/// The words of a robust lock; any bytes are valid, zeros are a free lock.
+#[repr(C)]
+pub struct RawLock {
+    word: AtomicU32,
+    holder: AtomicU32,
+}
+
+// SAFETY: two atomics without padding, and every bit pattern is a lock (see `holder` and `word`).
+#[cfg(not(loom))]
+unsafe impl crate::region::Shared for RawLock {}
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<RawLock>() == 8 && align_of::<RawLock>() == 4);
+
+/// How a lock was acquired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Acquired {
+    /// The last owner released it in order.
+    Clean,
+    /// A former owner died or gave up, and nobody has repaired what it left.
+    OwnerDied,
+}
+
+/// Why a lock was not acquired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockFailure {
+    /// Somebody else alive holds it, and the caller does not wait.
+    WouldBlock,
+    /// Somebody else alive held it until the deadline.
+    Timeout,
+    /// The calling thread holds it already.
+    WouldDeadlock,
+}
+
+/// In which state a lock is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// What it protects is good.
+    Clean,
+    /// What it protects needs a repair: the next owner is told.
+    Abandon,
+}
+
+impl RawLock {
+    /// A free lock.
+    #[cfg(not(loom))]
+    pub const fn new() -> RawLock {
+        RawLock { word: AtomicU32::new(FREE), holder: AtomicU32::new(0) }
+    }
+
+    /// A free lock.
+    #[cfg(loom)]
+    pub fn new() -> RawLock {
+        RawLock { word: AtomicU32::new(FREE), holder: AtomicU32::new(0) }
+    }
+
+    /// Acquires the lock, waiting for it until `deadline`.
+    ///
+    /// Any number of threads and processes may call this at once. One compare-and-swap while the
+    /// lock is free; otherwise spins for a moment and then sleeps in the kernel, never longer than
+    /// a cap without looking whether the owner is alive.
+    ///
+    /// # Errors
+    ///
+    /// [`LockFailure::WouldBlock`] for [`Deadline::Now`] and [`LockFailure::Timeout`] for any other
+    /// deadline, if a living owner kept the lock; [`LockFailure::WouldDeadlock`] if that owner is
+    /// the calling thread.
+    #[inline]
+    pub fn lock(&self, who: &impl Liveness, deadline: Deadline) -> Result<Acquired, LockFailure> {
+        let me = who.me();
+        // hand-over, Acquire: everything the last owner wrote before its Release in `unlock`.
+        if self.word.compare_exchange(FREE, me.word(), Acquire, Relaxed).is_ok() {
+            self.sign(me);
+            return Ok(Acquired::Clean);
+        }
+        self.lock_contended(who, me, deadline)
+    }
+
+    /// Acquires the lock if that is possible now; [`RawLock::lock`] with [`Deadline::Now`].
+    ///
+    /// # Errors
+    ///
+    /// [`LockFailure::WouldBlock`] or [`LockFailure::WouldDeadlock`].
+    #[inline]
+    pub fn try_lock(&self, who: &impl Liveness) -> Result<Acquired, LockFailure> {
+        self.lock(who, Deadline::Now)
+    }
+
+    /// Gives the lock back and wakes one of those who wait for it.
+    ///
+    /// Only the thread that holds the lock may call this. Does nothing if the caller's participant
+    /// does not own it: a forked child that drops a guard of its parent leaves the parent's lock
+    /// alone. Never blocks; enters the kernel only if somebody sleeps.
+    #[inline]
+    pub fn unlock(&self, who: &impl Liveness, release: Release) {
+        // Relaxed: if this names us, we wrote it, and nobody else changes it (I1).
+        if self.word.load(Relaxed) & ID_MASK != who.me().word() {
+            return;
+        }
+        // Relaxed: the hand-over carries it, and until then it is read only by our own threads.
+        self.holder.store(0, Relaxed);
+        let left = match release {
+            Release::Clean => FREE,
+            Release::Abandon => ABANDONED,
+        };
+        // hand-over, Release: what we wrote under the lock goes to the next acquisition (Acquire).
+        if self.word.swap(left, Rel) & WAITERS != 0 {
+            self.wake_one();
+        }
+    }
+
+    /// Declares what the lock protects repaired: later owners acquire it clean.
+    ///
+    /// Only the thread that holds the lock may call this.
+    pub fn mark_recovered(&self) {
+        // Relaxed: the repair itself is published by the Release in `unlock`.
+        self.word.fetch_and(!ABANDONED, Relaxed);
+    }
+
+    /// Who owns the lock; stale at once unless it is the caller.
+    pub fn owner(&self) -> Option<ParticipantId> {
+        ParticipantId::from_word(self.word.load(Relaxed))
+    }
+
+    /// Whether the calling thread holds the lock; this answer does not go stale.
+    pub fn is_held(&self, who: &impl Liveness) -> bool {
+        let me = who.me();
+        // hand-over (query), Acquire: a former owner of our participant has cleared `holder`.
+        self.word.load(Acquire) & ID_MASK == me.word() && self.is_signed(me)
+    }
+
+    #[cold]
+    fn lock_contended(
+        &self,
+        who: &impl Liveness,
+        me: ParticipantId,
+        deadline: Deadline,
+    ) -> Result<Acquired, LockFailure> {
+        if deadline != Deadline::Now && self.spin(me) {
+            return Ok(Acquired::Clean);
+        }
+        let mut naps = Naps::new();
+        // Whom we slept for: still the owner after the sleep is reason to ask whether it lives.
+        let mut slept_for = None;
+        loop {
+            // hand-over (query), Acquire: `is_signed` below must see what former owners cleared.
+            let word = self.word.load(Acquire);
+            let Some(owner) = ParticipantId::from_word(word) else {
+                // I2: we may have used up the wake-up of another sleeper, so we announce for it.
+                let waiters = if slept_for.is_some() { WAITERS } else { word & WAITERS };
+                match self.take(word, me, word & ABANDONED | waiters) {
+                    Some(acquired) => return Ok(acquired),
+                    None => continue,
+                }
+            };
+            if owner == me && self.is_signed(me) {
+                return Err(LockFailure::WouldDeadlock);
+            }
+            if slept_for.is_none_or(|id| id == owner) && is_dead(who, owner) {
+                // I2: the dead one may have left sleepers without the flag.
+                match self.take(word, me, ABANDONED | WAITERS) {
+                    Some(acquired) => return Ok(acquired),
+                    None => continue,
+                }
+            }
+            if deadline == Deadline::Now {
+                return Err(LockFailure::WouldBlock);
+            }
+            // Relaxed: publishes nothing, and keeps the release sequence of the hand-over.
+            if word & WAITERS == 0
+                && self.word.compare_exchange(word, word | WAITERS, Relaxed, Relaxed).is_err()
+            {
+                continue;
+            }
+            // I2: WAITERS is set before we leave too: we may have used up another one's wake-up.
+            let Some(nap) = naps.next(deadline) else {
+                return Err(LockFailure::Timeout);
+            };
+            futex::wait(&self.word, word | WAITERS, Some(nap));
+            slept_for = Some(owner);
+        }
+    }
+
+    /// Waits a moment for the lock and says whether it got it; gives up at once where others sleep.
+    fn spin(&self, me: ParticipantId) -> bool {
+        for _ in 0..SPINS {
+            // Relaxed: a hint; the acquisition is ordered.
+            match self.word.load(Relaxed) {
+                FREE if self.take(FREE, me, 0).is_some() => return true,
+                word if word & (WAITERS | ABANDONED) != 0 => return false,
+                _ => spin_loop(),
+            }
+        }
+        false
+    }
+
+    /// From `word`, which is free or names the dead, to ours; `None` if somebody was faster.
+    fn take(&self, word: u32, me: ParticipantId, flags: u32) -> Option<Acquired> {
+        // hand-over, Acquire: partner is the Release in `unlock` of the last who released.
+        self.word.compare_exchange(word, me.word() | flags, Acquire, Relaxed).ok()?;
+        self.sign(me);
+        Some(if flags & ABANDONED != 0 { Acquired::OwnerDied } else { Acquired::Clean })
+    }
+
+    #[inline]
+    fn sign(&self, me: ParticipantId) {
+        // Relaxed: only this thread compares it with its own mark.
+        self.holder.store(mark(me), Relaxed);
+    }
+
+    fn is_signed(&self, me: ParticipantId) -> bool {
+        // Relaxed: I4, we look for what this very thread wrote.
+        self.holder.load(Relaxed) == mark(me)
+    }
+
+    #[cold]
+    fn wake_one(&self) {
+        futex::wake(&self.word, 1);
+    }
+}
+
+impl Default for RawLock {
+    fn default() -> RawLock {
+        RawLock::new()
+    }
+}
+
+/// What a thread signs with. The threads of one participant always differ. So do those of two
+/// participants, unless a process has thousands of threads: ids fill up from the low end, tokens
+/// from the high end. So what a dead owner left is not mistaken for our own.
+#[inline]
+fn mark(me: ParticipantId) -> u32 {
+    me.word() ^ token().reverse_bits()
+}
+
+fn is_dead(who: &impl Liveness, id: ParticipantId) -> bool {
+    id == ParticipantId::DEAD || who.is_dead(id)
+}
+
+#[cfg(all(test, not(loom)))]
+#[path = "raw_tests.rs"]
+mod tests;

@@ -1,0 +1,5 @@
+//! Connections between two ends.
+
+mod error;
+
+pub use error::{RecvError, SendError};

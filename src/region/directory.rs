@@ -1,0 +1,368 @@
+//! What is in a region: one entry an object, append-only.
+//!
+//! ```text
+//! block   entry 0 | entry 1 | entry 2 | link        128 bytes each; a block has 4 entries
+//! entry   0      4     8       16     24   32         36          40        48        64
+//!         state  kind  offset  bytes  len  elem_size  elem_align  elem_tag  reserved  owners[4]
+//! owners  first_words  stride_bytes  count  form     16 bytes each
+//! ```
+//!
+//! - D1. Entries are appended under the lock on `CHANGE`; `state` goes from EMPTY to READY once, by
+//!   one Release store, when the object is complete. A killed creator leaves an EMPTY entry that
+//!   has an offset; the next one gives what lies behind it back to the kernel and starts afresh.
+//! - D2. READY entries lie in the order of their offsets and do not overlap. The end of the last
+//!   one is the start of the free space, so there is no allocation word that a kill could tear.
+//! - D3. The last entry of a block is EMPTY or a link to the next block, which lies behind it.
+//!
+//! | edge | Release | Acquire | then visible |
+//! |---|---|---|---|
+//! | list | `append` stores `state` | `entries` loads `state` | entry and object |
+//!
+//! An entry also says where the object keeps the ids of participants, so that a slot can be
+//! swept for its next occupant by code that knows nothing of locks and rings.
+
+use super::header::{Geometry, LINE_BYTES};
+use super::id::{ID_MASK, NUMBER_BITS, NUMBER_DEAD, ParticipantId};
+use super::view::{Shared, View};
+use crate::error::{Error, Result};
+use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
+
+const ENTRIES: usize = 4;
+pub(crate) const BLOCK_BYTES: u64 = size_of::<Block>() as u64;
+const OWNER_TABLES: usize = 4;
+
+/// `state` of an entry; anything else is EMPTY.
+const READY: u32 = 1;
+/// Kind of the entry that holds the next block.
+const KIND_LINK: u32 = u32::MAX;
+
+/// How an owner field lies in its word.
+const FORM_ID: u32 = 1; // low 30 bits of a u32: a whole id
+const FORM_NUMBER: u32 = 2; // 13 bits of a u64, from bit `form >> 8`: a number
+
+#[repr(C)]
+struct RawOwners {
+    first_words: AtomicU32,
+    stride_bytes: AtomicU32,
+    count: AtomicU32,
+    form: AtomicU32,
+}
+
+#[repr(C)]
+struct RawEntry {
+    state: AtomicU32,
+    kind: AtomicU32,
+    offset: AtomicU64,
+    bytes: AtomicU64,
+    len: AtomicU64,
+    elem_size: AtomicU32,
+    elem_align: AtomicU32,
+    elem_tag: AtomicU64,
+    _reserved: [AtomicU64; 2],
+    owners: [RawOwners; OWNER_TABLES],
+}
+
+const _: () = {
+    assert!(size_of::<RawEntry>() == 128);
+    assert!(std::mem::offset_of!(RawEntry, owners) == 64);
+};
+
+#[repr(C)]
+struct Block {
+    entries: [RawEntry; ENTRIES],
+}
+
+// SAFETY: atomics only; any bytes are valid.
+#[allow(unsafe_code)]
+unsafe impl Shared for Block {}
+
+/// The type of an object's elements, as far as it can be told from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Element {
+    pub(crate) size: u32,
+    pub(crate) align: u32,
+    /// A hash of the type's name, so that equal sizes do not pass for equal types.
+    pub(crate) tag: u64,
+}
+
+impl Element {
+    /// The fingerprint of `T`.
+    pub(crate) fn of<T>() -> Element {
+        Element {
+            size: size_of::<T>() as u32,
+            align: align_of::<T>() as u32,
+            tag: fnv1a(std::any::type_name::<T>().as_bytes()),
+        }
+    }
+
+    /// Bytes of no particular type.
+    pub(crate) const BYTES: Element = Element { size: 1, align: 1, tag: 0 };
+
+    /// Typed messages whose encoding `T` decides.
+    pub(crate) fn message<T>() -> Element {
+        Element { size: 0, align: 1, tag: fnv1a(std::any::type_name::<T>().as_bytes()) }
+    }
+}
+
+/// Fowler, Noll, Vo: FNV-1a, 64 bits.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// Where an object keeps participant ids: `count` words from `first_bytes` on (relative to the
+/// object), `stride_bytes` apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnerWords {
+    pub(crate) first_bytes: u64,
+    pub(crate) stride_bytes: u32,
+    pub(crate) count: u32,
+    pub(crate) field: OwnerField,
+}
+
+/// How an owner is written in its word.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OwnerField {
+    /// The low 30 bits of a `u32` are a whole id; the bits above are flags.
+    Id,
+    /// 13 bits of a `u64`, from bit `shift` on, are a number.
+    #[allow(dead_code, reason = "the format has it from the start; index rings use it")]
+    Number { shift: u32 },
+}
+
+impl OwnerWords {
+    /// A single `u32` with an id.
+    pub(crate) fn one(first_bytes: usize) -> OwnerWords {
+        let field = OwnerField::Id;
+        OwnerWords { first_bytes: first_bytes as u64, stride_bytes: 4, count: 1, field }
+    }
+}
+
+/// What is written in an entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) kind: u32,
+    pub(crate) offset: u64,
+    pub(crate) bytes: u64,
+    pub(crate) len: u64,
+    pub(crate) element: Element,
+}
+
+/// The directory of one mapping.
+#[derive(Clone, Copy)]
+pub(crate) struct Directory<'a> {
+    view: View<'a>,
+    first_block: u64,
+    objects_offset: u64,
+}
+
+impl<'a> Directory<'a> {
+    pub(crate) fn new(view: View<'a>, geometry: &Geometry) -> Directory<'a> {
+        Directory {
+            view,
+            first_block: geometry.directory,
+            objects_offset: geometry.objects_offset(),
+        }
+    }
+
+    /// The blocks in order. A link that does not lead on (D3) ends them, so that they end.
+    fn blocks(&self) -> impl Iterator<Item = &'a Block> + use<'a> {
+        let view = self.view;
+        let mut at = Some(self.first_block);
+        std::iter::from_fn(move || {
+            let here = at?;
+            let block: &Block = view.at(here).ok()?;
+            let last = &block.entries[ENTRIES - 1];
+            // list: Acquire, for the offset of the link and the block behind it.
+            let linked = last.state.load(Acquire) == READY && last.kind.load(Relaxed) == KIND_LINK;
+            at = linked.then(|| last.offset.load(Relaxed)).filter(|next| *next > here);
+            Some(block)
+        })
+    }
+
+    /// All READY entries in order, links included.
+    fn listed(&self) -> impl Iterator<Item = &'a RawEntry> + use<'a> {
+        self.blocks()
+            .flat_map(|block| block.entries.iter())
+            .take_while(|raw| raw.state.load(Acquire) == READY) // list
+    }
+
+    /// The objects in order.
+    fn objects(&self) -> impl Iterator<Item = &'a RawEntry> + use<'a> {
+        self.listed().filter(|raw| raw.kind.load(Relaxed) != KIND_LINK)
+    }
+
+    /// The entry with this number, counted over all blocks.
+    pub(crate) fn entry(&self, index: u32) -> Result<Entry> {
+        let raw = self.objects().nth(index as usize);
+        self.read(raw.ok_or(Error::Corrupt("number of an object"))?)
+    }
+
+    /// Reads an entry and checks its bounds. Relaxed: ordered by the Acquire of `state` (list).
+    fn read(&self, place: &RawEntry) -> Result<Entry> {
+        let entry = Entry {
+            kind: place.kind.load(Relaxed),
+            offset: place.offset.load(Relaxed),
+            bytes: place.bytes.load(Relaxed),
+            len: place.len.load(Relaxed),
+            element: Element {
+                size: place.elem_size.load(Relaxed),
+                align: place.elem_align.load(Relaxed),
+                tag: place.elem_tag.load(Relaxed),
+            },
+        };
+        if entry.offset < self.objects_offset {
+            return Err(Error::Corrupt("offset of an object"));
+        }
+        self.view.part(entry.offset, entry.bytes)?;
+        Ok(entry)
+    }
+
+    /// Where the next object of `bytes` bytes goes, or `NoSpace`. Call under the `CHANGE` lock.
+    fn free_space(&self, bytes: u64) -> Result<u64> {
+        let mut end = self.objects_offset;
+        for raw in self.listed() {
+            let last = raw.offset.load(Relaxed).checked_add(raw.bytes.load(Relaxed));
+            end = end.max(last.ok_or(Error::Corrupt("extent of an object"))?);
+        }
+        let offset = end.checked_next_multiple_of(LINE_BYTES).ok_or(Error::NoSpace)?;
+        let fits = offset.checked_add(bytes).is_some_and(|e| e <= self.view.len_bytes());
+        if fits { Ok(offset) } else { Err(Error::NoSpace) }
+    }
+
+    /// Appends an object: finds room, lets `fill` complete it, and lists it. Returns the number of the entry.
+    ///
+    /// `clear` makes everything from an offset on read as zero; `back` puts memory behind a new
+    /// block. Call under the `CHANGE` lock.
+    pub(crate) fn append(
+        &self,
+        mut entry: Entry,
+        owners: &[OwnerWords],
+        clear: impl Fn(u64) -> Result<()>,
+        back: impl Fn(u64, u64) -> Result<()>,
+        fill: impl FnOnce(Entry) -> Result<()>,
+    ) -> Result<u32> {
+        let block = self.blocks().last().ok_or(Error::Corrupt("directory"))?;
+        let is_empty = |raw: &&RawEntry| raw.state.load(Acquire) != READY; // list
+        let mut place = block.entries.iter().find(is_empty).ok_or(Error::Corrupt("directory"))?;
+        if std::ptr::eq(place, &block.entries[ENTRIES - 1]) {
+            let offset = self.free_space(BLOCK_BYTES)?;
+            Self::claim(place, offset, &clear)?;
+            back(offset, BLOCK_BYTES)?;
+            let next: &Block = self.view.at(offset)?;
+            let link = Entry { kind: KIND_LINK, offset, bytes: BLOCK_BYTES, ..entry };
+            Self::list(place, &link, &[]);
+            place = &next.entries[0];
+        }
+        entry.offset = self.free_space(entry.bytes)?;
+        Self::claim(place, entry.offset, &clear)?;
+        fill(entry)?;
+        Self::list(place, &entry, owners);
+        Ok(self.objects().count() as u32 - 1)
+    }
+
+    /// Marks an EMPTY entry as begun, so that who finds it after our death clears up (D1).
+    fn claim(place: &RawEntry, offset: u64, clear: impl Fn(u64) -> Result<()>) -> Result<()> {
+        if place.offset.load(Relaxed) != 0 {
+            clear(offset)?;
+        }
+        // Relaxed: read only by who holds the `CHANGE` lock after us.
+        place.offset.store(offset, Relaxed);
+        Ok(())
+    }
+
+    fn list(place: &RawEntry, entry: &Entry, owners: &[OwnerWords]) {
+        debug_assert!(owners.len() <= OWNER_TABLES);
+        // Relaxed: published by the Release of `state`.
+        place.kind.store(entry.kind, Relaxed);
+        place.offset.store(entry.offset, Relaxed);
+        place.bytes.store(entry.bytes, Relaxed);
+        place.len.store(entry.len, Relaxed);
+        place.elem_size.store(entry.element.size, Relaxed);
+        place.elem_align.store(entry.element.align, Relaxed);
+        place.elem_tag.store(entry.element.tag, Relaxed);
+        for (index, raw) in place.owners.iter().enumerate() {
+            let words = owners.get(index);
+            raw.first_words.store(words.map_or(0, |o| (o.first_bytes / 4) as u32), Relaxed);
+            raw.stride_bytes.store(words.map_or(0, |o| o.stride_bytes), Relaxed);
+            raw.count.store(words.map_or(0, |o| o.count), Relaxed);
+            let form = words.map_or(0, |o| match o.field {
+                OwnerField::Id => FORM_ID,
+                OwnerField::Number { shift } => FORM_NUMBER | shift << 8,
+            });
+            raw.form.store(form, Relaxed);
+        }
+        place.state.store(READY, Release); // list
+    }
+
+    /// Replaces every mention of participant `number`, who is dead, by the id of the dead.
+    ///
+    /// Idempotent and restartable: each word is changed by one CAS, flags and laps kept. Only the
+    /// living race with it, and they treat the dead one's word the same way (P2).
+    pub(crate) fn sweep(&self, number: u32) {
+        for raw in self.objects() {
+            let Ok(entry) = self.read(raw) else { continue };
+            let Ok(object) = self.view.part(entry.offset, entry.bytes) else { continue };
+            for table in &raw.owners {
+                sweep_table(object, table, number);
+            }
+        }
+    }
+}
+
+fn sweep_table(object: View<'_>, raw: &RawOwners, number: u32) {
+    let first = u64::from(raw.first_words.load(Relaxed)) * 4;
+    let stride = u64::from(raw.stride_bytes.load(Relaxed));
+    let form = raw.form.load(Relaxed);
+    for index in 0..u64::from(raw.count.load(Relaxed)) {
+        let at = first + index * stride;
+        let swept = match form & 0xff {
+            FORM_ID => object.at::<Word32>(at).map(|word| sweep_id(&word.0, number)),
+            FORM_NUMBER => {
+                object.at::<Word64>(at).map(|word| sweep_number(&word.0, form >> 8, number))
+            }
+            _ => return,
+        };
+        if swept.is_err() {
+            return; // outside the object: nothing there can name anybody
+        }
+    }
+}
+
+#[repr(transparent)]
+struct Word32(AtomicU32);
+#[repr(transparent)]
+struct Word64(AtomicU64);
+// SAFETY: an atomic; any bytes are valid.
+#[allow(unsafe_code)]
+unsafe impl Shared for Word32 {}
+// SAFETY: an atomic; any bytes are valid.
+#[allow(unsafe_code)]
+unsafe impl Shared for Word64 {}
+
+fn sweep_id(word: &AtomicU32, number: u32) {
+    let mut now = word.load(Relaxed);
+    while ParticipantId::from_word(now).is_some_and(|id| id.number() == number) {
+        let dead = (now & !ID_MASK) | ParticipantId::DEAD.word();
+        // sweep, AcqRel: takes part in the word's own edges; what the dead one published before
+        // its claim stays visible to who recovers it.
+        match word.compare_exchange(now, dead, AcqRel, Relaxed) {
+            Ok(_) => return,
+            Err(changed) => now = changed,
+        }
+    }
+}
+
+fn sweep_number(word: &AtomicU64, shift: u32, number: u32) {
+    let shift = shift.min(64 - NUMBER_BITS);
+    let mask = u64::from(NUMBER_DEAD) << shift;
+    let mut now = word.load(Relaxed);
+    while (now & mask) >> shift == u64::from(number) {
+        // sweep: as above.
+        match word.compare_exchange(now, now | mask, AcqRel, Relaxed) {
+            Ok(_) => return,
+            Err(changed) => now = changed,
+        }
+    }
+}

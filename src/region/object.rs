@@ -1,0 +1,223 @@
+//! An object in a region, as this process holds it: bounds checked once, then trusted.
+
+#![allow(unsafe_code)]
+
+use super::Region;
+use super::directory::{Element, Entry, OwnerWords};
+use super::id::ParticipantId;
+use super::kind::Kind;
+use super::mapping::{Attached, Mapping};
+use super::view::{Shared, View};
+use crate::error::{Error, Result};
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Where a new object goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    /// A region of its own, without a name.
+    Anonymous,
+    /// A region of its own, under this name.
+    Named(&'a str),
+    /// A region with others.
+    In(&'a Region),
+}
+
+/// What a new object is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spec<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) element: Element,
+    /// A number that the kind interprets: elements, slots, bytes.
+    pub(crate) len: u64,
+    /// Address space that the object takes.
+    pub(crate) bytes: u64,
+    /// How much of it, from its start, has memory behind it at once.
+    pub(crate) backed: u64,
+    /// Where it keeps participant ids.
+    pub(crate) owners: &'a [OwnerWords],
+}
+
+/// A handle to an object.
+#[derive(Clone)]
+pub(crate) struct Object {
+    mapping: Arc<Mapping>,
+    index: u32,
+    entry: Entry,
+}
+
+impl Object {
+    /// Makes an object. Its memory is zero; `init` sees it before anybody else does.
+    pub(crate) fn create(
+        place: Place<'_>,
+        spec: &Spec<'_>,
+        init: impl FnOnce(&Object) -> Result<()>,
+    ) -> Result<Object> {
+        if let Place::In(region) = place {
+            return Object::append(region.mapping(), spec, init);
+        }
+        let mapping = Region::unpublished(place, spec.kind, spec.bytes)?;
+        let object = Object::append(&mapping, spec, init)?;
+        mapping.publish()?;
+        Ok(object)
+    }
+
+    fn append(
+        mapping: &Arc<Mapping>,
+        spec: &Spec<'_>,
+        init: impl FnOnce(&Object) -> Result<()>,
+    ) -> Result<Object> {
+        let (kind, bytes, len, element) = (spec.kind as u32, spec.bytes, spec.len, spec.element);
+        let mut object = Object {
+            mapping: Arc::clone(mapping),
+            index: 0,
+            entry: Entry { kind, offset: 0, bytes, len, element },
+        };
+        object.index = mapping.changing(|| {
+            let (clear, back) = (|at| mapping.clear_from(at), |at, len| mapping.back(at, len));
+            mapping.directory().append(object.entry, spec.owners, clear, back, |entry| {
+                object.entry = entry;
+                mapping.back(entry.offset, spec.backed)?;
+                init(&object)
+            })
+        })?;
+        Ok(object)
+    }
+
+    /// The object that is alone in the region of this name.
+    pub(crate) fn open(name: &str, kind: Kind, element: Element) -> Result<Object> {
+        let mapping = Region::join_named(name)?;
+        if mapping.geometry().kind != kind as u32 {
+            return Err(mismatch(kind, Kind::name(mapping.geometry().kind)));
+        }
+        Object::at_index(mapping, 0, kind, element)
+    }
+
+    /// The object with this number in a region.
+    pub(crate) fn at_index(
+        mapping: Arc<Mapping>,
+        index: u32,
+        kind: Kind,
+        element: Element,
+    ) -> Result<Object> {
+        let entry = mapping.directory().entry(index)?;
+        if entry.kind != kind as u32 {
+            return Err(mismatch(kind, Kind::name(entry.kind)));
+        }
+        if entry.element != element {
+            let describe = |e: Element| {
+                format!(
+                    "a {} of elements with size {}, alignment {}, type tag {:#018x}",
+                    Kind::name(kind as u32),
+                    e.size,
+                    e.align,
+                    e.tag
+                )
+            };
+            return Err(Error::TypeMismatch {
+                expected: describe(element),
+                found: describe(entry.element),
+            });
+        }
+        Ok(Object { mapping, index, entry })
+    }
+
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The number that the kind interprets, as it was at open.
+    pub(crate) fn len(&self) -> u64 {
+        self.entry.len
+    }
+
+    /// The bytes of the object.
+    pub(crate) fn view(&self) -> Result<View<'_>> {
+        self.mapping.view().part(self.entry.offset, self.entry.bytes)
+    }
+
+    /// The `T` at `offset` of the object.
+    pub(crate) fn at<T: Shared>(&self, offset: u64) -> Result<&T> {
+        self.view()?.at(offset)
+    }
+
+    /// The address of a part of the object; valid as long as a handle to the region lives.
+    pub(crate) fn span(&self, offset: u64, len_bytes: u64, align: u64) -> Result<NonNull<u8>> {
+        self.view()?.span(offset, len_bytes, align)
+    }
+
+    /// Puts memory behind a part of the object.
+    #[allow(dead_code, reason = "objects that grow call it")]
+    pub(crate) fn back(&self, offset: u64, len_bytes: u64) -> Result<()> {
+        self.view()?.span(offset, len_bytes, 1)?;
+        self.mapping.back(self.entry.offset + offset, len_bytes)
+    }
+
+    /// This process as a participant of the object's region.
+    #[inline(always)]
+    pub(crate) fn attached(&self) -> Result<Attached<'_>> {
+        self.mapping.attached()
+    }
+
+    /// Our participant id, if this process is attached; `None` in a forked child at first.
+    #[inline(always)]
+    pub(crate) fn own_id(&self) -> Option<ParticipantId> {
+        self.mapping.own_id()
+    }
+
+    pub(crate) fn mapping(&self) -> &Arc<Mapping> {
+        &self.mapping
+    }
+
+    /// The region that the object is in.
+    pub(crate) fn region(&self) -> Region {
+        Region::from_mapping(Arc::clone(&self.mapping))
+    }
+}
+
+fn mismatch(expected: Kind, found: String) -> Error {
+    Error::TypeMismatch { expected: Kind::name(expected as u32), found }
+}
+
+/// A `T` in a region, and the handle that keeps it mapped.
+pub(crate) struct Pinned<T> {
+    place: NonNull<T>,
+    object: Object,
+}
+
+impl Object {
+    /// The `T` at `offset`, to be used for as long as the result lives.
+    pub(crate) fn pin<T: Shared>(&self, offset: u64) -> Result<Pinned<T>> {
+        let place = NonNull::from(self.at::<T>(offset)?);
+        Ok(Pinned { place, object: self.clone() })
+    }
+}
+
+impl<T> Pinned<T> {
+    pub(crate) fn object(&self) -> &Object {
+        &self.object
+    }
+}
+
+impl<T: Shared> Deref for Pinned<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: `at` checked bounds and alignment, `object` keeps the mapping (M1), and
+        // `T: Shared` may be reached by `&T` from anywhere.
+        unsafe { self.place.as_ref() }
+    }
+}
+
+impl<T> Clone for Pinned<T> {
+    fn clone(&self) -> Pinned<T> {
+        Pinned { place: self.place, object: self.object.clone() }
+    }
+}
+
+// SAFETY: `T: Shared` is all atomics, made to be used from any thread of any process.
+unsafe impl<T: Shared> Send for Pinned<T> {}
+// SAFETY: as above.
+unsafe impl<T: Shared> Sync for Pinned<T> {}

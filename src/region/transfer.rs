@@ -1,0 +1,185 @@
+//! How handles cross to another process: as descriptors beside the message that names them.
+//!
+//! While a message with handles is encoded, a context of the encoding thread collects one fresh
+//! description of each region concerned. On it the *sender* attaches a participant for the
+//! receiver. The kernel keeps that participant's lock as long as any process has the description
+//! open, so it lives exactly as long as the message is in flight or the receiver is alive: no
+//! handshake, and no moment at which a region or a pipe end seems to have nobody.
+//!
+//! The sender closes its own copies once the receiver has them ([`Outgoing::sent`]). If the
+//! transfer fails, dropping [`Outgoing`] gives back what was moved (pipe ends) and closes them.
+
+use super::directory::Element;
+use super::id::ParticipantId;
+use super::kind::Kind;
+use super::mapping::Mapping;
+use super::name;
+use super::object::Object;
+use crate::error::{Error, Result};
+use crate::sys::{fork, memory};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::cell::{Cell, RefCell};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+thread_local! {
+    /// Why a handle could not cross: the codec keeps no text of its own.
+    static REASON: Cell<Option<String>> = const { Cell::new(None) };
+    static CONTEXT: RefCell<Context> = const { RefCell::new(Context::None) };
+}
+
+enum Context {
+    None,
+    Sending(Outgoing),
+    Receiving(Vec<OwnedFd>),
+}
+
+/// Regions on their way to another process.
+#[derive(Default)]
+pub(crate) struct Outgoing {
+    parcels: Vec<Parcel>,
+    /// What gives moved things back, should the transfer fail.
+    undo: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+struct Parcel {
+    /// Goes before `fd`: see `sys::fork`.
+    _entry: fork::Entry,
+    fd: OwnedFd,
+    id: ParticipantId,
+    mapping: Arc<Mapping>,
+}
+
+impl Outgoing {
+    /// The descriptors to pass, in the order in which the message counts them.
+    pub(crate) fn fds(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
+        self.parcels.iter().map(|parcel| parcel.fd.as_fd())
+    }
+
+    /// The receiver has the descriptors: closes ours and lets the moves stand.
+    pub(crate) fn sent(mut self) {
+        self.undo.clear();
+    }
+
+    /// The description for `mapping`, made on the first call.
+    fn parcel(&mut self, mapping: &Arc<Mapping>) -> Result<(u32, ParticipantId)> {
+        let known = self.parcels.iter().position(|p| Arc::ptr_eq(&p.mapping, mapping));
+        if let Some(index) = known {
+            return Ok((index as u32, self.parcels[index].id));
+        }
+        let fd = memory::reopen(mapping.fd())?;
+        let entry = fork::Entry::closed_in_child(fd.as_fd())?;
+        let id = mapping.attach_for_other(fd.as_fd())?;
+        self.parcels.push(Parcel { _entry: entry, fd, id, mapping: Arc::clone(mapping) });
+        Ok((self.parcels.len() as u32 - 1, id))
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        for give_back in self.undo.drain(..) {
+            give_back();
+        }
+    }
+}
+
+/// Runs `encode`, and collects the regions of the handles that it meets.
+pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Outgoing) {
+    let outer = CONTEXT.replace(Context::Sending(Outgoing::default()));
+    let encoded = encode();
+    match CONTEXT.replace(outer) {
+        Context::Sending(outgoing) => (encoded, outgoing),
+        _ => (encoded, Outgoing::default()),
+    }
+}
+
+/// Runs `decode`, and gives the handles that it meets their regions.
+pub(crate) fn provide<R>(fds: Vec<OwnedFd>, decode: impl FnOnce() -> R) -> R {
+    let outer = CONTEXT.replace(Context::Receiving(fds));
+    let decoded = decode();
+    CONTEXT.replace(outer);
+    decoded
+}
+
+/// Why the last handle that this thread encoded or decoded did not cross, if that is so.
+pub(crate) fn take_reason() -> Option<String> {
+    REASON.take()
+}
+
+fn refuse<E>(why: impl std::fmt::Display, custom: impl FnOnce(String) -> E) -> E {
+    let why = why.to_string();
+    REASON.set(Some(why.clone()));
+    custom(why)
+}
+
+/// What stands for an object in a message.
+#[derive(Serialize, Deserialize)]
+struct Ticket {
+    fd: u32,
+    participant: u32,
+    object: u32,
+    name: Option<String>,
+}
+
+/// An object that has been decoded, and the participant that travelled with it.
+pub(crate) struct Arrival {
+    pub(crate) object: Object,
+    /// Who owned, on the way, whatever was moved with the handle. This process, unless it had the
+    /// region open before: then that participant ends with the decoding.
+    pub(crate) carrier: ParticipantId,
+}
+
+impl Object {
+    /// Encodes this handle; `moved` is told which participant the receiver will be, and may return
+    /// what gives things back if the transfer fails.
+    pub(crate) fn send<S: Serializer>(
+        &self,
+        serializer: S,
+        moved: impl FnOnce(ParticipantId) -> Result<Option<Box<dyn FnOnce() + Send>>>,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        use serde::ser::Error as _;
+        let ticket = CONTEXT.with_borrow_mut(|context| {
+            let Context::Sending(outgoing) = context else {
+                return Err(refuse(
+                    "shared handles can only be passed to a process",
+                    S::Error::custom,
+                ));
+            };
+            let (fd, id) =
+                outgoing.parcel(self.mapping()).map_err(|e| refuse(e, S::Error::custom))?;
+            outgoing.undo.extend(moved(id).map_err(|e| refuse(e, S::Error::custom))?);
+            let name = self.region().name().map(str::to_owned);
+            Ok(Ticket { fd, participant: id.word(), object: self.index(), name })
+        })?;
+        ticket.serialize(serializer)
+    }
+
+    /// Decodes a handle to an object of this kind.
+    pub(crate) fn receive<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        kind: Kind,
+        element: Element,
+    ) -> std::result::Result<Arrival, D::Error> {
+        use serde::de::Error as _;
+        let ticket = Ticket::deserialize(deserializer)?;
+        CONTEXT.with_borrow_mut(|context| {
+            let Context::Receiving(fds) = context else {
+                return Err(refuse(
+                    "shared handles can only come from a process",
+                    D::Error::custom,
+                ));
+            };
+            let arrive = || -> Result<Arrival> {
+                let fd = fds.get(ticket.fd as usize).ok_or(Error::HandleGone)?;
+                let carrier =
+                    ParticipantId::from_word(ticket.participant).ok_or(Error::HandleGone)?;
+                // A duplicate shares the description, and with it the participant.
+                let path = ticket.name.as_deref().map(name::path).transpose()?;
+                let mapping = Mapping::join(fd.try_clone()?, path, Some(carrier))?;
+                let object = Object::at_index(mapping, ticket.object, kind, element)?;
+                Ok(Arrival { object, carrier })
+            };
+            arrive().map_err(|e| refuse(e, D::Error::custom))
+        })
+    }
+}

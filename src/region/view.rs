@@ -1,0 +1,66 @@
+//! Checked access to mapped bytes: the laws of shared memory in one place.
+//!
+//! - V1. `base .. base + len_bytes` is mapped, readable and writable while the view lives.
+//! - V2. Nobody makes a `&mut` into it. A `&T` is made only where `T: Shared`.
+
+#![allow(unsafe_code)]
+
+use crate::error::{Error, Result};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+/// Types that several processes may reach by `&T` at once.
+///
+/// # Safety
+///
+/// Every byte lies in an atomic (padding aside), and every bit pattern is valid.
+pub(crate) unsafe trait Shared {}
+
+/// A range of mapped bytes, borrowed from what keeps it mapped.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    base: NonNull<u8>,
+    len_bytes: u64,
+    mapping: PhantomData<&'a ()>,
+}
+
+impl<'a> View<'a> {
+    /// # Safety
+    ///
+    /// V1 and V2 hold for `'a`, and `base` is aligned to 128 bytes.
+    pub(crate) unsafe fn new(base: NonNull<u8>, len_bytes: u64) -> View<'a> {
+        View { base, len_bytes, mapping: PhantomData }
+    }
+
+    pub(crate) fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
+    /// The `T` at `offset`, if it lies inside and is aligned.
+    pub(crate) fn at<T: Shared>(&self, offset: u64) -> Result<&'a T> {
+        let place = self.span(offset, size_of::<T>() as u64, align_of::<T>() as u64)?;
+        // SAFETY: V1, and `span` checked bounds and alignment. Aliasing and validity: `T: Shared`.
+        Ok(unsafe { place.cast::<T>().as_ref() })
+    }
+
+    /// The address of `len_bytes` bytes at `offset`, if they lie inside and are aligned.
+    pub(crate) fn span(&self, offset: u64, len_bytes: u64, align: u64) -> Result<NonNull<u8>> {
+        let end = offset.checked_add(len_bytes).ok_or(Error::Corrupt("an offset overflows"))?;
+        if end > self.len_bytes {
+            return Err(Error::Corrupt("an offset points outside"));
+        }
+        // SAFETY: `offset <= end <= len_bytes`, which is mapped (V1), so it fits `isize`.
+        let place = unsafe { self.base.add(offset as usize) };
+        if !(place.as_ptr() as u64).is_multiple_of(align) {
+            return Err(Error::Corrupt("an offset is not aligned"));
+        }
+        Ok(place)
+    }
+
+    /// A part of this view.
+    pub(crate) fn part(&self, offset: u64, len_bytes: u64) -> Result<View<'a>> {
+        let base = self.span(offset, len_bytes, super::header::LINE_BYTES)?;
+        // SAFETY: V1 and V2 of a part follow from those of the whole.
+        Ok(unsafe { View::new(base, len_bytes) })
+    }
+}
