@@ -79,7 +79,9 @@ impl Request {
 
 fn number(option: &str, least: usize, value: Option<OsString>) -> Result<usize, String> {
     let value = value.and_then(|value| value.to_str()?.parse().ok());
-    value.filter(|&number| number >= least).ok_or(format!("{option} wants a number from {least} on"))
+    value
+        .filter(|&number| number >= least)
+        .ok_or(format!("{option} wants a number from {least} on"))
 }
 
 /// The nearest directory upwards from here with a `Cargo.toml`, or the current one.
