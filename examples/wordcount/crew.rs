@@ -84,11 +84,11 @@ impl<'l> Crew<'l> {
     fn keep_one_busy(&self) {
         let mut fruitless = 0;
         while fruitless < FRUITLESS && self.work().is_left() {
-            match Worker::start(self.names.clone(), self.done_bytes.clone()) {
-                Ok(worker) if self.feed(worker) => fruitless = 0,
-                Ok(_) => fruitless += 1,
+            let worker = match Worker::start(self.names.clone(), self.done_bytes.clone()) {
+                Ok(worker) => worker,
                 Err(error) => return self.report(format!("no worker could be started: {error}")),
-            }
+            };
+            fruitless = if self.feed(worker) { 0 } else { fruitless + 1 };
         }
     }
 
