@@ -1,6 +1,6 @@
 //! The main job does what its users rely on: the example program is run as they run it, over a
 //! tree with all that a tree can hold, and while its workers are killed.
-#![cfg(all(feature = "serde", feature = "takeover"))]
+#![cfg(all(feature = "serde", feature = "takeover", not(loom)))]
 
 // The unit tests of the example's own modules are part of this suite.
 #[path = "../examples/wordcount/main.rs"]

@@ -34,7 +34,7 @@ pub fn work(
 ) {
     let names = copy(&names);
     let mut counter = Counter::new(done_bytes);
-    while let Ok(job) = jobs.recv() {
+    for job in jobs.iter() {
         let (mut bytes, mut remarks) = (0, Vec::new());
         let paths = paths_from(&names, job.name_at as usize);
         for (number, path) in (0..job.files).zip(paths) {
