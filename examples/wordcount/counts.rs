@@ -101,7 +101,7 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
-    use super::words::normalise;
+    use super::super::words::normalise;
     use super::*;
 
     fn count(counts: &mut Counts, text: &str) {

@@ -84,15 +84,11 @@ impl<'l> Crew<'l> {
     fn keep_one_busy(&self) {
         let mut fruitless = 0;
         while fruitless < FRUITLESS && self.work().is_left() {
-            fruitless += 1;
-            match Worker::start(self.names.clone(), self.done_bytes.clone()) {
-                Ok(worker) => {
-                    if self.feed(worker) {
-                        fruitless = 0;
-                    }
-                }
-                Err(error) => self.report(format!("no worker could be started: {error}")),
-            }
+            let worker = match Worker::start(self.names.clone(), self.done_bytes.clone()) {
+                Ok(worker) => worker,
+                Err(error) => return self.report(format!("no worker could be started: {error}")),
+            };
+            fruitless = if self.feed(worker) { 0 } else { fruitless + 1 };
         }
     }
 
@@ -101,7 +97,7 @@ impl<'l> Crew<'l> {
         let mut answered = false;
         loop {
             while worker.in_hand.len() < IN_HAND
-                && let Some(group) = self.work().take()
+                && let Some(group) = self.next_group()
             {
                 worker.give(group, self.list);
             }
@@ -157,6 +153,11 @@ impl<'l> Crew<'l> {
                 totals.remarks.add(Remark::GivenUp, self.list.path(file));
             }
         }
+    }
+
+    /// Takes a group without keeping the lock, as `self.work().take()` would in a condition.
+    fn next_group(&self) -> Option<Group> {
+        self.work().take()
     }
 
     fn report(&self, incident: String) {

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -66,8 +67,8 @@ impl Request {
                 _ => options.paths.push(argument.into()),
             }
         }
-        if let Some(missing) = options.paths.iter().find(|path| !path.exists()) {
-            return Err(format!("{} does not exist", missing.display()));
+        for path in &options.paths {
+            fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         if options.paths.is_empty() {
             options.paths.push(package_root());
