@@ -38,14 +38,13 @@ fn inventory() -> Inventory {
 #[test]
 fn two_hundred_processes_leave_nothing_behind_p21() {
     // A program with several threads, as any test is; these are busy with the same.
+    let value = &Value::new(0u32).unwrap();
     std::thread::scope(|scope| {
         let warm_up = Process::builder().daemon(true).spawn((1,), |n: u32| n).unwrap();
         assert_eq!(warm_up.join().unwrap(), 1); // the lifeline stays, once per process
         drop(warm_up);
-        let value = Value::new(0u32).unwrap();
         let before = inventory();
 
-        let value = &value;
         let rows: Vec<_> = (0..4u32)
             .map(|row| {
                 scope.spawn(move || {
