@@ -4,17 +4,53 @@ mod error;
 #[doc(hidden)]
 pub mod internals;
 mod lock;
-#[cfg(not(loom))]
-pub mod region;
-#[cfg(loom)]
-pub mod region {
-    pub(crate) mod id;
-}
 pub mod ring;
 mod sync;
+
+#[cfg(not(loom))]
+mod array;
+#[cfg(not(loom))]
+mod pipe;
+#[cfg(not(loom))]
+mod primitives;
+#[cfg(not(loom))]
+mod region;
 #[cfg(not(loom))]
 mod sys;
+#[cfg(not(loom))]
+mod value;
+
+#[cfg(all(feature = "serde", not(loom)))]
+mod message;
+#[cfg(all(feature = "serde", not(loom)))]
+pub mod process;
+
+/// What the models need of the region.
+#[cfg(loom)]
+mod region {
+    pub(crate) mod id;
+}
 
 pub use error::{Error, Result};
+
 #[cfg(not(loom))]
-pub use region::{Region, RegionOptions};
+pub use {
+    array::Array,
+    lock::cell::Integer,
+    lock::error::{LockError, OwnerDied},
+    lock::guarded::LockGuard,
+    lock::slice::ArrayGuard,
+    pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
+    primitives::Lock,
+    region::{Region, RegionOptions},
+    value::Value,
+};
+
+#[cfg(all(feature = "serde", not(loom)))]
+pub use {
+    message::Message,
+    process::{
+        Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,
+        parent_process,
+    },
+};

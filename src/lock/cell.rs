@@ -57,6 +57,12 @@ pub struct Cell<T> {
     value: PhantomData<T>,
 }
 
+impl<T> Clone for Cell<T> {
+    fn clone(&self) -> Cell<T> {
+        Cell { words: self.words, value: PhantomData }
+    }
+}
+
 // SAFETY: the handle is an address; all access goes through atomics, and values are sent by copy.
 unsafe impl<T: Pod + Send> Send for Cell<T> {}
 // SAFETY: as above.

@@ -4,8 +4,16 @@
 
 pub(crate) mod cell;
 pub(crate) mod deadline;
+#[cfg(not(loom))]
+pub(crate) mod error;
 pub(crate) mod event;
+#[cfg(not(loom))]
+pub(crate) mod guarded;
+#[cfg(not(loom))]
+mod hold;
 pub(crate) mod raw;
+#[cfg(not(loom))]
+pub(crate) mod slice;
 pub(crate) mod spin;
 mod token;
 

@@ -20,7 +20,9 @@ pub(crate) use directory::{Element, OwnerField, OwnerWords};
 pub(crate) use kind::Kind;
 pub(crate) use mapping::Attached;
 #[allow(unused_imports)]
-pub(crate) use object::{Object, Place, Spec};
+pub(crate) use object::{Object, Pinned, Place, Spec};
+#[cfg(feature = "serde")]
+pub(crate) use transfer::Arrival;
 pub(crate) use view::Shared;
 
 use crate::error::{Error, Result};
@@ -29,6 +31,30 @@ use mapping::{Backing, Mapping};
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+
+/// Lets a handle `$name<T: Pod>`, whose `inner` is a `$inner<T>` made by `on(Object)`, be passed to
+/// another process wherever serde values are.
+macro_rules! passed_by_handle {
+    ($name:ident in $inner:ident, $kind:expr) => {
+        #[cfg(feature = "serde")]
+        impl<T: bytemuck::Pod> serde::Serialize for $name<T> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.inner.object().send(serializer, |_| Ok(None))
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de, T: bytemuck::Pod> serde::Deserialize<'de> for $name<T> {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<$name<T>, D::Error> {
+                use crate::region::{Element, Object};
+                let arrival = Object::receive(d, $kind, Element::of::<T>())?;
+                let inner = $inner::on(arrival.object).map_err(serde::de::Error::custom)?;
+                Ok($name { inner })
+            }
+        }
+    };
+}
+pub(crate) use passed_by_handle;
 
 /// Shared memory for many objects, under one descriptor and one participant slot a process.
 ///

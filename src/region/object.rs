@@ -1,11 +1,15 @@
 //! An object in a region, as this process holds it: bounds checked once, then trusted.
 
+#![allow(unsafe_code)]
+
 use super::Region;
 use super::directory::{Element, Entry, OwnerWords};
+use super::id::ParticipantId;
 use super::kind::Kind;
 use super::mapping::{Attached, Mapping};
 use super::view::{Shared, View};
 use crate::error::{Error, Result};
+use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -156,6 +160,12 @@ impl Object {
         self.mapping.attached()
     }
 
+    /// Our participant id, if this process is attached; `None` in a forked child at first.
+    #[inline(always)]
+    pub(crate) fn own_id(&self) -> Option<ParticipantId> {
+        self.mapping.own_id()
+    }
+
     pub(crate) fn mapping(&self) -> &Arc<Mapping> {
         &self.mapping
     }
@@ -169,3 +179,45 @@ impl Object {
 fn mismatch(expected: Kind, found: String) -> Error {
     Error::TypeMismatch { expected: Kind::name(expected as u32), found }
 }
+
+/// A `T` in a region, and the handle that keeps it mapped.
+pub(crate) struct Pinned<T> {
+    place: NonNull<T>,
+    object: Object,
+}
+
+impl Object {
+    /// The `T` at `offset`, to be used for as long as the result lives.
+    pub(crate) fn pin<T: Shared>(&self, offset: u64) -> Result<Pinned<T>> {
+        let place = NonNull::from(self.at::<T>(offset)?);
+        Ok(Pinned { place, object: self.clone() })
+    }
+}
+
+impl<T> Pinned<T> {
+    pub(crate) fn object(&self) -> &Object {
+        &self.object
+    }
+}
+
+impl<T: Shared> Deref for Pinned<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: `at` checked bounds and alignment, `object` keeps the mapping (M1), and
+        // `T: Shared` may be reached by `&T` from anywhere.
+        unsafe { self.place.as_ref() }
+    }
+}
+
+impl<T> Clone for Pinned<T> {
+    fn clone(&self) -> Pinned<T> {
+        Pinned { place: self.place, object: self.object.clone() }
+    }
+}
+
+// SAFETY: `T: Shared` is all atomics, made to be used from any thread of any process.
+unsafe impl<T: Shared> Send for Pinned<T> {}
+// SAFETY: as above.
+unsafe impl<T: Shared> Sync for Pinned<T> {}

@@ -18,11 +18,13 @@ use super::object::Object;
 use crate::error::{Error, Result};
 use crate::sys::{fork, memory};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::cell::RefCell;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::cell::{Cell, RefCell};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 thread_local! {
+    /// Why a handle could not cross: the codec keeps no text of its own.
+    static REASON: Cell<Option<String>> = const { Cell::new(None) };
     static CONTEXT: RefCell<Context> = const { RefCell::new(Context::None) };
 }
 
@@ -50,8 +52,8 @@ struct Parcel {
 
 impl Outgoing {
     /// The descriptors to pass, in the order in which the message counts them.
-    pub(crate) fn fds(&self) -> impl Iterator<Item = RawFd> + '_ {
-        self.parcels.iter().map(|parcel| parcel.fd.as_raw_fd())
+    pub(crate) fn fds(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
+        self.parcels.iter().map(|parcel| parcel.fd.as_fd())
     }
 
     /// The receiver has the descriptors: closes ours and lets the moves stand.
@@ -99,6 +101,17 @@ pub(crate) fn provide<R>(fds: Vec<OwnedFd>, decode: impl FnOnce() -> R) -> R {
     decoded
 }
 
+/// Why the last handle that this thread encoded or decoded did not cross, if that is so.
+pub(crate) fn take_reason() -> Option<String> {
+    REASON.take()
+}
+
+fn refuse<E>(why: impl std::fmt::Display, custom: impl FnOnce(String) -> E) -> E {
+    let why = why.to_string();
+    REASON.set(Some(why.clone()));
+    custom(why)
+}
+
 /// What stands for an object in a message.
 #[derive(Serialize, Deserialize)]
 struct Ticket {
@@ -127,10 +140,14 @@ impl Object {
         use serde::ser::Error as _;
         let ticket = CONTEXT.with_borrow_mut(|context| {
             let Context::Sending(outgoing) = context else {
-                return Err(S::Error::custom("shared handles can only be passed to a process"));
+                return Err(refuse(
+                    "shared handles can only be passed to a process",
+                    S::Error::custom,
+                ));
             };
-            let (fd, id) = outgoing.parcel(self.mapping()).map_err(S::Error::custom)?;
-            outgoing.undo.extend(moved(id).map_err(S::Error::custom)?);
+            let (fd, id) =
+                outgoing.parcel(self.mapping()).map_err(|e| refuse(e, S::Error::custom))?;
+            outgoing.undo.extend(moved(id).map_err(|e| refuse(e, S::Error::custom))?);
             let name = self.region().name().map(str::to_owned);
             Ok(Ticket { fd, participant: id.word(), object: self.index(), name })
         })?;
@@ -147,7 +164,10 @@ impl Object {
         let ticket = Ticket::deserialize(deserializer)?;
         CONTEXT.with_borrow_mut(|context| {
             let Context::Receiving(fds) = context else {
-                return Err(D::Error::custom("shared handles can only come from a process"));
+                return Err(refuse(
+                    "shared handles can only come from a process",
+                    D::Error::custom,
+                ));
             };
             let arrive = || -> Result<Arrival> {
                 let fd = fds.get(ticket.fd as usize).ok_or(Error::HandleGone)?;
@@ -159,7 +179,7 @@ impl Object {
                 let object = Object::at_index(mapping, ticket.object, kind, element)?;
                 Ok(Arrival { object, carrier })
             };
-            arrive().map_err(D::Error::custom)
+            arrive().map_err(|e| refuse(e, D::Error::custom))
         })
     }
 }

@@ -1,16 +1,27 @@
 //! The kernel, one function per call: errno becomes `io::Error`, and nothing else is decided here.
 //!
-//! This is one of the four rooms that may use `unsafe`.
+//! This is one of the four rooms that may use `unsafe`. It lies below the `sync` facade, so it names
+//! the real atomics; models of the algorithms do without it.
 
-#[cfg(not(loom))]
+#![allow(clippy::disallowed_types)]
+
+#[cfg(all(feature = "serde", feature = "takeover"))]
+pub(crate) mod constructors;
 pub(crate) mod cpu;
-#[cfg(not(loom))]
+#[cfg(feature = "serde")]
+pub(crate) mod entry;
 pub(crate) mod fork;
-#[cfg(not(loom))]
 pub(crate) mod futex;
-#[cfg(not(loom))]
 pub(crate) mod identity;
-#[cfg(not(loom))]
+#[cfg(feature = "serde")]
+pub(crate) mod lifeline;
 pub(crate) mod memory;
-#[cfg(not(loom))]
 pub(crate) mod ofd;
+#[cfg(feature = "serde")]
+pub(crate) mod per_process;
+#[cfg(feature = "serde")]
+pub(crate) mod process;
+#[cfg(all(feature = "serde", feature = "takeover"))]
+pub(crate) mod stdio;
+#[cfg(feature = "serde")]
+pub(crate) mod takeover;

@@ -1,0 +1,32 @@
+//! The ways in which a process can fail, and how its parent learns of each.
+//!
+//! `cargo run --example process_failures`
+
+use shmkit::{Process, ProcessError};
+use std::process::{abort, exit};
+
+fn main() -> shmkit::Result<()> {
+    let panicking = Process::spawn((vec![1, 2, 3],), |v: Vec<i32>| v[v.len()])?;
+    match panicking.join() {
+        Err(ProcessError::Panicked(panic)) => {
+            println!("panicked at {:?}: {}", panic.location(), panic.message());
+        }
+        other => println!("{other:?}"),
+    }
+    println!("exit code {:?}", panicking.exitcode());
+
+    let exiting = Process::spawn((7,), |code: i32| -> u8 { exit(code) })?;
+    println!("{}; exit code {:?}", exiting.join().unwrap_err(), exiting.exitcode());
+
+    let aborting = Process::spawn((), || -> () { abort() })?;
+    println!("{}; exit code {:?}", aborting.join().unwrap_err(), aborting.exitcode());
+
+    let endless: Process = Process::spawn((), || {
+        loop {
+            std::thread::park();
+        }
+    })?;
+    endless.terminate()?;
+    println!("{}; exit code {:?}", endless.join().unwrap_err(), endless.exitcode());
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! What the program prints in the end.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::crew::Totals;
+use super::remarks::Remarks;
+
+pub const MIB: f64 = (1 << 20) as f64;
+
+/// The words: total, different ones, the most frequent ones.
+pub fn words(totals: &Totals, files: usize, top: usize) -> String {
+    let counts = &totals.counts;
+    let (total, distinct) = (counts.total(), counts.distinct());
+    let (files, mib) = (plural(files, "file"), totals.bytes as f64 / MIB);
+    let mut text = format!("{files}, {mib:.1} MiB of text, {total} words, {distinct} distinct\n\n");
+    let most_frequent = counts.top(top);
+    let width = most_frequent.first().map_or(0, |(_, times)| times.to_string().len());
+    for (word, times) in most_frequent {
+        line(&mut text, format_args!("  {times:width$}  {}", printable(word)));
+    }
+    text
+}
+
+/// What is odd about files and workers; nothing, if nothing is.
+pub fn oddities(remarks: &Remarks, incidents: &[String]) -> String {
+    let mut text = String::new();
+    for (remark, count, names) in remarks.iter() {
+        let more = if count > names.len() as u64 { ", .." } else { "" };
+        let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+        line(&mut text, format_args!("  {count:6} {}: {}{more}", remark.text(), names.join(", ")));
+    }
+    if !text.is_empty() {
+        text.insert_str(0, "\nfiles that were not plain text:\n");
+    }
+    for incident in incidents {
+        line(&mut text, format_args!("\n{incident}"));
+    }
+    text
+}
+
+/// How fast several processes were, and one.
+pub fn speed(bytes: u64, workers: &str, together: Duration, alone: Duration) -> String {
+    let rate = |time: Duration| bytes as f64 / MIB / time.as_secs_f64();
+    let mut text = String::from("\n");
+    for (who, time) in [(workers, together), ("one process", alone)] {
+        let seconds = time.as_secs_f64();
+        line(&mut text, format_args!("{who:20} {seconds:8.3} s {:8.1} MiB/s", rate(time)));
+    }
+    let speed_up = alone.as_secs_f64() / together.as_secs_f64();
+    line(&mut text, format_args!("speed-up {speed_up:.2}"));
+    text
+}
+
+/// `count` things, by their name.
+pub fn plural(count: usize, name: &str) -> String {
+    let ending = match (count, name.ends_with('s')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{count} {name}{ending}")
+}
+
+/// A word as text for a terminal: nothing that moves the cursor, and not a page of it.
+fn printable(word: &[u8]) -> String {
+    const LONGEST: usize = 60;
+    let shown = String::from_utf8_lossy(&word[..word.len().min(LONGEST)]);
+    let dots = if word.len() > LONGEST { ".." } else { "" };
+    format!("{}{dots}", shown.escape_debug())
+}
+
+fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    writeln!(text, "{arguments}").expect("strings take everything");
+}

@@ -1,0 +1,136 @@
+//! A published value under a robust lock: the body of `Lock` and of `Value`.
+//!
+//! ```text
+//! byte 0      8
+//!      lock   cell (one word, or a sequence and two copies)
+//! ```
+//!
+//! Lock and value share a line where they can: who takes the lock wants the value next.
+//!
+//! - G1. The cell is published only while the lock is held, or by one atomic operation on a value
+//!   of one word. A holder edits a private copy, so that a death leaves the last published value.
+
+#![allow(unsafe_code)]
+
+use super::cell::Cell;
+use super::deadline::Deadline;
+use super::error::LockError;
+use super::hold::Hold;
+use super::raw::RawLock;
+use crate::error::{Error, Result};
+use crate::region::{Element, Kind, Object, OwnerWords, Pinned, Place, Spec};
+use bytemuck::Pod;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+const CELL: u64 = 8;
+
+/// A handle to a value under a lock.
+pub(crate) struct Guarded<T> {
+    lock: Pinned<RawLock>,
+    cell: Cell<T>,
+}
+
+impl<T: Pod> Guarded<T> {
+    pub(crate) fn create(place: Place<'_>, kind: Kind, value: T) -> Result<Guarded<T>> {
+        let bytes = CELL + Cell::<T>::bytes_needed() as u64;
+        let spec = Spec {
+            kind,
+            element: Element::of::<T>(),
+            len: 1,
+            bytes,
+            backed: bytes,
+            owners: &[OwnerWords::one(0)],
+        };
+        let object = Object::create(place, &spec, |object| {
+            Self::on(object.clone()).map(|guarded| guarded.cell.publish(value))
+        })?;
+        Self::on(object)
+    }
+
+    pub(crate) fn open(name: &str, kind: Kind) -> Result<Guarded<T>> {
+        Self::on(Object::open(name, kind, Element::of::<T>())?)
+    }
+
+    pub(crate) fn on(object: Object) -> Result<Guarded<T>> {
+        let needed = Cell::<T>::bytes_needed();
+        let base = object.span(CELL, needed as u64, Cell::<T>::ALIGN as u64)?;
+        // SAFETY: `span` checked the bounds, and `lock` below keeps the region mapped for as long
+        // as `cell` exists; by the layout above nothing but this cell uses the bytes.
+        let cell = unsafe { Cell::at(base, needed) }.ok_or(Error::Corrupt("place of a value"))?;
+        Ok(Guarded { lock: object.pin(0)?, cell })
+    }
+
+    pub(crate) fn object(&self) -> &Object {
+        self.lock.object()
+    }
+
+    /// The value by itself, without the lock.
+    #[inline(always)]
+    pub(crate) fn cell(&self) -> &Cell<T> {
+        &self.cell
+    }
+
+    #[inline]
+    pub(crate) fn lock(
+        &self,
+        deadline: Deadline,
+    ) -> Result<LockGuard<'_, T>, LockError<LockGuard<'_, T>>> {
+        Hold::acquire(
+            &self.lock,
+            deadline,
+            |hold| LockGuard { value: self.cell.read(), cell: &self.cell, edited: false, hold },
+            |guard| guard.hold.recover(),
+        )
+    }
+}
+
+impl<T> Clone for Guarded<T> {
+    fn clone(&self) -> Guarded<T> {
+        Guarded { lock: self.lock.clone(), cell: self.cell.clone() }
+    }
+}
+
+/// A held [`Lock`](crate::Lock), or a held [`Value`](crate::Value): read and edit the value through
+/// it; its drop publishes the edit and releases.
+///
+/// The edit is made on a private copy and becomes visible by one word: whoever dies with a guard
+/// leaves the value as it was. A panic while the guard is held counts as such a death.
+pub struct LockGuard<'a, T: Pod> {
+    value: T,
+    cell: &'a Cell<T>,
+    edited: bool,
+    hold: Hold<'a>,
+}
+
+impl<T: Pod> Deref for LockGuard<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: Pod> DerefMut for LockGuard<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        self.edited = true;
+        &mut self.value
+    }
+}
+
+impl<T: Pod> Drop for LockGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.edited && self.hold.is_good() {
+            self.cell.publish(self.value); // G1
+        }
+    }
+}
+
+impl<T: Pod + fmt::Debug> fmt::Debug for LockGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}

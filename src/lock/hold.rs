@@ -1,0 +1,83 @@
+//! A robust lock in a region, held: what guards of locks, values and arrays have in common.
+//!
+//! - H1. While a `Hold` lives, its participant and thread own the lock, unless this is a forked
+//!   child that inherited the `Hold`; then it does nothing any more.
+
+use super::deadline::Deadline;
+use super::error::{LockError, OwnerDied};
+use super::raw::{Acquired, LockFailure, RawLock, Release};
+use crate::region::id::Liveness;
+use crate::region::{Attached, Pinned};
+use std::marker::PhantomData;
+
+/// A lock that this thread holds; released on drop.
+pub(crate) struct Hold<'a> {
+    lock: &'a Pinned<RawLock>,
+    who: Attached<'a>,
+    /// What is protected awaits a repair.
+    abandoned: bool,
+    /// A panic that began before the lock was taken is no reason to distrust what it protects.
+    panicking_before: bool,
+    not_send: PhantomData<*const ()>,
+}
+
+impl<'a> Hold<'a> {
+    /// Acquires `lock`; the guard made of the hold by `wrap` comes back in either case.
+    #[inline]
+    pub(crate) fn acquire<G>(
+        lock: &'a Pinned<RawLock>,
+        deadline: Deadline,
+        wrap: impl FnOnce(Hold<'a>) -> G,
+        repair: fn(&mut G),
+    ) -> Result<G, LockError<G>> {
+        let who = lock.object().attached().map_err(|e| LockError::Os(e.into()))?;
+        let hold = |abandoned| Hold {
+            lock,
+            who,
+            abandoned,
+            panicking_before: std::thread::panicking(),
+            not_send: PhantomData,
+        };
+        match lock.lock(&who, deadline) {
+            Ok(Acquired::Clean) => Ok(wrap(hold(false))),
+            Ok(Acquired::OwnerDied) => {
+                Err(LockError::OwnerDied(OwnerDied::new(wrap(hold(true)), repair)))
+            }
+            Err(LockFailure::WouldBlock) => Err(LockError::WouldBlock),
+            Err(LockFailure::Timeout) => Err(LockError::Timeout),
+            Err(LockFailure::WouldDeadlock) => Err(LockError::WouldDeadlock),
+        }
+    }
+
+    /// Declares what is protected good.
+    pub(crate) fn recover(&mut self) {
+        if self.is_ours() {
+            self.lock.mark_recovered();
+            self.abandoned = false;
+        }
+    }
+
+    /// Whether an edit may be published: held, repaired, and not torn by a panic.
+    #[inline]
+    pub(crate) fn is_good(&self) -> bool {
+        !self.abandoned && !self.panicked() && self.is_ours()
+    }
+
+    fn panicked(&self) -> bool {
+        !self.panicking_before && std::thread::panicking()
+    }
+
+    fn is_ours(&self) -> bool {
+        self.lock.object().own_id() == Some(self.who.me()) // H1
+    }
+}
+
+impl Drop for Hold<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_ours() {
+            let abandon = self.abandoned || self.panicked();
+            self.lock.unlock(&self.who, if abandon { Release::Abandon } else { Release::Clean });
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! One end of a ring: its own position, what it last saw of the other, and the two edges.
+//!
+//! A producer and a consumer are mirror images. Each owns the slots from its `position` to its
+//! `bound`, uses some, and hands them to the other end by one Release store of its position. The
+//! only difference is how far the other end lets it go: a consumer to `tail`, a producer to `head`
+//! plus the capacity.
+//!
+//! Source: Lamport, "Proving the Correctness of Multiprocess Programs" (1977); the cached
+//! position of the peer after Lee, Bu, Chandranmenon, "MCRingBuffer" (ANCS 2009). Ours: positions
+//! of 64 bits that never wrap to an index, owner words, and bounds that a corrupt peer cannot move.
+//!
+//! # Invariants
+//!
+//! - I1. Only the owner of an end stores its position, and it only grows.
+//! - I2. `0 <= bound - position <= capacity <= slot_count`; capacity, slot count and mask are of
+//!   this handle and are never read from shared memory. So an index is always inside the slots,
+//!   whatever the peer writes.
+//! - I3. The slots `position .. bound` belong to this end alone, as long as the peer keeps to I1.
+//!
+//! # Memory ordering
+//!
+//! | edge | Release | Acquire | then visible |
+//! |---|---|---|---|
+//! | publish | the producer's `advance` stores `tail` | the consumer's `look` loads `tail` | the slots written |
+//! | recycle | the consumer's `advance` stores `head` | the producer's `look` loads `head` | the slots are no longer read |
+//! | close | `give` stores `owner` | `is_gone` loads `owner` | the last position |
+//! | take | `give` stores `owner` | `claim` changes `owner` | the last position |
+//! | home | `take_back` and `close` change `alive` | the later one of both | the owner left by the earlier |
+//!
+//! # Death
+//!
+//! An end that dies before `advance` has done nothing that the other can see; after it,
+//! everything. Nothing needs repair, and a new owner goes on from the position in shared memory.
+
+use super::indices::{CLOSED, Indices, PRODUCER, Side};
+use super::site::Site;
+use crate::region::id::{Liveness, ParticipantId};
+use crate::sync::{AtomicBool, Ordering::*};
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
+
+/// Looks in vain before the kernel is asked whether the peer is alive: about 0.1 ms of spinning.
+const LOOKS_PER_PROBE: u32 = if cfg!(loom) { 1 } else { 8192 };
+
+/// Why an end cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The peer is closed or dead, and nothing is left to read.
+    Disconnected,
+    /// The peer's position cannot be true.
+    Corrupt,
+    /// This end now belongs to another process.
+    NotOwner,
+}
+
+/// One end of a ring, held by one thread of one process. Cells, because an end is given away
+/// through a shared reference (serialisation has no other).
+pub(crate) struct End<S: Site, const ROLE: bool> {
+    site: S,
+    capacity: u64,
+    mask: u64,
+    /// The word under which this handle owns its end; [`CLOSED`] after it was closed.
+    id: Cell<u32>,
+    position: Cell<u64>,
+    /// How far this end may go without looking at the peer again.
+    bound: Cell<u64>,
+    looks: Cell<u32>,
+    /// Shared with the [`Gift`]s of this handle, if there are any.
+    alive: OnceCell<Arc<AtomicBool>>,
+}
+
+impl<S: Site, const ROLE: bool> End<S, ROLE> {
+    /// Takes this end of the ring at `site`, if it is vacant or its owner is dead.
+    pub(crate) fn claim(site: S, capacity: usize) -> Result<Self, Stop> {
+        End::owned_by(CLOSED, site, capacity)
+    }
+
+    /// Takes this end of the ring at `site`, which was given to `carrier` on its way to us.
+    pub(crate) fn resume(site: S, capacity: usize, carrier: ParticipantId) -> Result<Self, Stop> {
+        End::owned_by(carrier.word(), site, capacity)
+    }
+
+    fn owned_by(heir_of: u32, site: S, capacity: usize) -> Result<Self, Stop> {
+        let slots = site.slot_count();
+        assert!(slots.is_power_of_two() && (1..=slots).contains(&capacity));
+        let end = End {
+            capacity: capacity as u64,
+            mask: slots as u64 - 1,
+            id: Cell::new(CLOSED),
+            position: Cell::new(0),
+            bound: Cell::new(0),
+            looks: Cell::new(0),
+            site,
+            alive: OnceCell::new(),
+        };
+        end.take_over(heir_of).map(|()| end)
+    }
+
+    pub(crate) fn site(&self) -> &S {
+        &self.site
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// The index of the slot `ahead` of the next one.
+    #[inline(always)]
+    pub(crate) fn index(&self, ahead: u64) -> usize {
+        (self.position.get().wrapping_add(ahead) & self.mask) as usize
+    }
+
+    /// Slots of this end that are known without looking at the peer.
+    #[inline(always)]
+    fn known(&self) -> u64 {
+        self.bound.get().wrapping_sub(self.position.get())
+    }
+
+    /// How many slots belong to this end: `wanted` or more if the peer has left so many,
+    /// otherwise what there is. An error only if that is none, or nobody will take what is put.
+    #[inline(always)]
+    pub(crate) fn available(&self, wanted: u64) -> Result<u64, Stop> {
+        let known = self.known();
+        // A forked child must not go on with what its parent knew.
+        if known >= wanted && self.is_ours(self.id.get()) { Ok(known) } else { self.look(wanted) }
+    }
+
+    /// Looks at the peer's position. The peer's line is fetched once: position and owner are on it.
+    #[inline]
+    fn look(&self, wanted: u64) -> Result<u64, Stop> {
+        let id = self.id.get();
+        // Relaxed: a hint; `take_over` looks again.
+        if self.mine().owner.load(Relaxed) != id || !self.is_ours(id) {
+            self.take_over(id)?;
+        }
+        let mut available = self.refresh()?;
+        let in_vain = available < wanted;
+        if in_vain || ROLE == PRODUCER {
+            let peer = self.peer();
+            let gone = peer.is_gone() || (in_vain && self.probes() && self.probe_peer());
+            if gone {
+                // What was published before the end was closed counts, and this look is later.
+                available = self.refresh()?;
+                if ROLE == PRODUCER || available == 0 {
+                    return Err(Stop::Disconnected);
+                }
+            }
+        }
+        Ok(available)
+    }
+
+    /// Whether this look in vain is one of those that ask the kernel.
+    #[inline(always)]
+    fn probes(&self) -> bool {
+        let looks = self.looks.get().wrapping_add(1);
+        self.looks.set(looks);
+        looks % LOOKS_PER_PROBE == 0
+    }
+
+    /// Moves `bound` to where the peer stands now. I2 is checked here and nowhere else.
+    #[inline(always)]
+    fn refresh(&self) -> Result<u64, Stop> {
+        let slack = if ROLE == PRODUCER { self.capacity } else { 0 };
+        // publish, recycle: Acquire, pairs with the Release in the peer's `advance`.
+        let bound = self.peer().position.load(Acquire).wrapping_add(slack);
+        let available = bound.wrapping_sub(self.position.get());
+        if available > self.capacity {
+            return Err(Stop::Corrupt);
+        }
+        self.bound.set(bound);
+        Ok(available)
+    }
+
+    /// Hands `count` slots to the peer: everything done in them happens before it sees them.
+    #[inline(always)]
+    pub(crate) fn advance(&self, count: u64) {
+        debug_assert!(count <= self.known());
+        let position = self.position.get().wrapping_add(count);
+        self.position.set(position);
+        // publish, recycle: Release, pairs with the Acquire in the peer's `refresh`.
+        self.mine().position.store(position, Release);
+    }
+
+    /// Items in the ring, as far as this end can tell: exact while the peer rests. 0 if the peer's
+    /// position is corrupt.
+    pub(crate) fn len(&self) -> u64 {
+        let peer = self.peer().position.load(Relaxed); // an answer that may go stale
+        let mine = self.position.get();
+        let len = if ROLE == PRODUCER { mine.wrapping_sub(peer) } else { peer.wrapping_sub(mine) };
+        if len > self.capacity { 0 } else { len }
+    }
+
+    /// Whether the peer has closed its end or was found dead. One load.
+    #[cfg(any(test, loom))]
+    pub(crate) fn peer_is_gone(&self) -> bool {
+        self.peer().is_gone()
+    }
+
+    /// Whether the peer has closed its end or is dead. Asks the kernel: about a microsecond.
+    /// What the peer has published before is still to be read.
+    pub(crate) fn probe_peer(&self) -> bool {
+        self.peer().is_gone_for_sure(self.site.who())
+    }
+
+    /// Gives this end to the participant `to`. This handle can go on only if `to` dies, or if the
+    /// gift is taken back.
+    pub(crate) fn give(&self, to: ParticipantId) -> Result<Gift, Stop> {
+        let from = self.id.get();
+        if from == CLOSED || !self.is_ours(from) || !self.mine().give(from, to.word()) {
+            return Err(Stop::NotOwner);
+        }
+        // Nothing is known any more, so that the next use looks and finds the new owner.
+        self.bound.set(self.position.get());
+        let alive = self.alive.get_or_init(|| Arc::new(AtomicBool::new(true)));
+        Ok(Gift { role: ROLE, from, to: to.word(), alive: Arc::clone(alive) })
+    }
+
+    /// Whether this handle has closed its end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.id.get() == CLOSED
+    }
+
+    /// Closes this end, unless it has another owner or this is a forked copy of the handle.
+    pub(crate) fn close(&self) {
+        let id = self.id.replace(CLOSED);
+        self.bound.set(self.position.get());
+        if id == CLOSED || !self.is_ours(id) {
+            return;
+        }
+        if let Some(alive) = self.alive.get() {
+            alive.swap(false, AcqRel); // home: see `Gift::take_back`
+        }
+        self.mine().give(id, CLOSED);
+    }
+
+    /// Becomes the owner, after the dead or after `heir_of`, and goes on where the last one stopped.
+    #[cold]
+    fn take_over(&self, heir_of: u32) -> Result<(), Stop> {
+        let who = self.site.who().ok_or(Stop::NotOwner)?;
+        if !self.mine().claim(who.me(), heir_of, &who) {
+            return Err(Stop::NotOwner);
+        }
+        self.id.set(who.me().word());
+        // take: the CAS in `claim` made the last owner's position visible.
+        let position = self.mine().position.load(Relaxed);
+        self.position.set(position);
+        self.bound.set(position);
+        Ok(())
+    }
+
+    /// Whether this process is still the participant `id`: a forked child is not.
+    #[inline(always)]
+    fn is_ours(&self, id: u32) -> bool {
+        self.site.own_id().is_some_and(|me| me.word() == id)
+    }
+
+    #[inline(always)]
+    fn mine(&self) -> &Side {
+        self.site.indices().side(ROLE)
+    }
+
+    #[inline(always)]
+    fn peer(&self) -> &Side {
+        self.site.indices().side(!ROLE)
+    }
+}
+
+impl<S: Site, const ROLE: bool> Drop for End<S, ROLE> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// An end that was given away, for the case that it does not arrive.
+pub(crate) struct Gift {
+    role: bool,
+    from: u32,
+    to: u32,
+    /// Whether the handle that gave it is there to have it back.
+    alive: Arc<AtomicBool>,
+}
+
+impl Gift {
+    /// Gives the end back to the handle that gave it, or closes it if that is gone; nothing if it
+    /// has another owner by now. `indices` are those of its ring.
+    pub(crate) fn take_back(&self, indices: &Indices) {
+        let side = indices.side(self.role);
+        side.give(self.to, self.from);
+        // home: AcqRel, pairs with the swap in `close`. The later of the two sees what the earlier
+        // did before: either we see the handle gone, or it sees that the end is its own again.
+        if !self.alive.fetch_or(false, AcqRel) {
+            side.give(self.from, CLOSED);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[path = "end_tests.rs"]
+mod tests;

@@ -1,0 +1,290 @@
+//! The executable of this process, and its functions as offsets that its children understand.
+//!
+//! A child runs the same file at another address. A function is therefore sent as its distance
+//! from the image base, together with the offset of a shim that knows its type.
+//!
+//! - E1. A [`Target`] pairs a shim with a function pointer of the very type the shim restores.
+//! - E2. The main program is never unloaded: its headers and code stay mapped while we run.
+
+#![allow(unsafe_code)]
+
+use super::takeover::Boot;
+use crate::error::Error;
+use libc::c_void;
+use std::ffi::c_int;
+use std::io;
+use std::mem::transmute_copy;
+use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
+
+#[cfg(target_pointer_width = "32")]
+use libc::Elf32_Phdr as ProgramHeader;
+#[cfg(target_pointer_width = "64")]
+use libc::Elf64_Phdr as ProgramHeader;
+
+/// A plain `fn` pointer, which captures nothing.
+///
+/// # Safety
+///
+/// The implementor is a function pointer type: one address, any non-null address of code of the
+/// right type is a valid value.
+pub unsafe trait FnPointer: Copy {}
+
+macro_rules! fn_pointers {
+    ($($arg:ident)*) => {
+        // SAFETY: a function pointer type.
+        unsafe impl<Ret $(, $arg)*> FnPointer for fn($($arg),*) -> Ret {}
+    };
+}
+fn_pointers!();
+fn_pointers!(A);
+fn_pointers!(A B);
+fn_pointers!(A B C);
+fn_pointers!(A B C D);
+fn_pointers!(A B C D E);
+fn_pointers!(A B C D E F);
+fn_pointers!(A B C D E F G);
+fn_pointers!(A B C D E F G H);
+
+/// What a child does: it gets the function that the parent named, and returns its exit code.
+pub(crate) trait Job {
+    type Entry: FnPointer;
+    fn run(entry: Self::Entry, boot: Boot) -> i32;
+}
+
+/// A [`Job`] and its function, as offsets from the image base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    shim: u64,
+    entry: u64,
+}
+
+type Shim = fn(*const (), Boot) -> i32;
+
+fn shim<J: Job>(entry: *const (), boot: Boot) -> i32 {
+    const { assert!(size_of::<J::Entry>() == size_of::<*const ()>()) };
+    // SAFETY: E1: `entry` is the address of a function of type `J::Entry`, which is a function
+    // pointer type (`FnPointer`) of the size just checked.
+    let entry = unsafe { transmute_copy::<*const (), J::Entry>(&entry) };
+    J::run(entry, boot)
+}
+
+impl Target {
+    /// The offsets of `J` and `entry`, or [`Error::ForeignFunction`] when one of them is not code
+    /// of the executable (of a shared library, or made at run time).
+    pub(crate) fn of<J: Job>(entry: J::Entry) -> Result<Target, Error> {
+        const { assert!(size_of::<J::Entry>() == size_of::<*const ()>()) };
+        let image = Image::executable().ok_or(Error::ForeignFunction)?;
+        // SAFETY: a function pointer is an address of the size just checked (`FnPointer`).
+        let entry = unsafe { transmute_copy::<J::Entry, *const ()>(&entry) };
+        Ok(Target {
+            shim: image.offset_of(shim::<J> as Shim as *const ())?,
+            entry: image.offset_of(entry)?,
+        })
+    }
+
+    /// Runs the job.
+    ///
+    /// # Safety
+    ///
+    /// `self` was made by [`Target::of`] in a process that runs the same executable file.
+    pub(crate) unsafe fn run(self, image: &Image, boot: Boot) -> i32 {
+        let (Some(shim), Some(entry)) = (image.code_at(self.shim), image.code_at(self.entry))
+        else {
+            return super::takeover::REFUSED;
+        };
+        // SAFETY: the caller's promise: `shim` is the address of a `Shim`, see E1.
+        let shim = unsafe { transmute_copy::<*const (), Shim>(&shim) };
+        shim(entry, boot)
+    }
+
+    /// For the boot record.
+    pub(crate) fn to_words(self) -> [u64; 2] {
+        [self.shim, self.entry]
+    }
+
+    /// From the boot record.
+    pub(crate) fn from_words([shim, entry]: [u64; 2]) -> Target {
+        Target { shim, entry }
+    }
+}
+
+/// The main program as it lies in memory.
+pub(crate) struct Image {
+    base: usize,
+    headers: &'static [ProgramHeader],
+}
+
+impl Image {
+    /// The main program; `None` where the loader does not tell.
+    ///
+    /// `dl_iterate_phdr` and not `dladdr`, which does not know a statically linked program.
+    pub(crate) fn executable() -> Option<Image> {
+        unsafe extern "C" fn first(
+            info: *mut libc::dl_phdr_info,
+            _size: usize,
+            found: *mut c_void,
+        ) -> c_int {
+            // SAFETY: the loader passes a valid `info`; `found` is the `&mut Option` below; E2
+            // makes the headers `'static`.
+            unsafe {
+                let info = &*info;
+                if !info.dlpi_phdr.is_null() {
+                    *found.cast::<Option<Image>>() = Some(Image {
+                        base: info.dlpi_addr as usize,
+                        headers: std::slice::from_raw_parts(
+                            info.dlpi_phdr,
+                            usize::from(info.dlpi_phnum),
+                        ),
+                    });
+                }
+            }
+            1 // the first object is the main program: stop
+        }
+        let mut found: Option<Image> = None;
+        // SAFETY: `first` matches the callback type, and `found` outlives the call.
+        unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut found).cast()) };
+        found
+    }
+
+    pub(super) fn segments(
+        &self,
+        kind: u32,
+    ) -> impl Iterator<Item = &'static ProgramHeader> + use<> {
+        let headers = self.headers;
+        headers.iter().filter(move |h| h.p_type == kind)
+    }
+
+    /// Whether `at..at + len_bytes` (addresses as linked) was loaded from the file, with `flags`.
+    fn is_loaded(&self, at: usize, len_bytes: usize, flags: u32) -> bool {
+        self.segments(libc::PT_LOAD).any(|h| {
+            let start = h.p_vaddr as usize;
+            h.p_flags & flags == flags
+                && at >= start
+                && len_bytes <= h.p_filesz as usize
+                && at - start <= h.p_filesz as usize - len_bytes
+        })
+    }
+
+    fn offset_of(&self, code: *const ()) -> Result<u64, Error> {
+        let offset = code.addr().wrapping_sub(self.base);
+        if self.is_loaded(offset, 1, libc::PF_X) {
+            Ok(offset as u64)
+        } else {
+            Err(Error::ForeignFunction)
+        }
+    }
+
+    fn code_at(&self, offset: u64) -> Option<*const ()> {
+        let offset = usize::try_from(offset).ok()?;
+        let address = self.base.checked_add(offset)?;
+        self.is_loaded(offset, 1, libc::PF_X).then(|| std::ptr::with_exposed_provenance(address))
+    }
+
+    /// The bytes of a loaded range.
+    pub(super) fn bytes(&self, at: usize, len_bytes: usize) -> Option<&'static [u8]> {
+        if !self.is_loaded(at, len_bytes, libc::PF_R) {
+            return None;
+        }
+        let start = std::ptr::with_exposed_provenance(self.base + at);
+        // SAFETY: E2, and the range lies in one readable segment.
+        Some(unsafe { std::slice::from_raw_parts(start, len_bytes) })
+    }
+
+    fn header_bytes(&self) -> &'static [u8] {
+        // SAFETY: E2; program headers have no padding, and bytes may be read at any alignment.
+        unsafe {
+            std::slice::from_raw_parts(self.headers.as_ptr().cast(), size_of_val(self.headers))
+        }
+    }
+
+    /// Tells this executable from others: its program headers and its notes, which hold the build
+    /// id where the linker writes one (FNV-1a).
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let notes = self
+            .segments(libc::PT_NOTE)
+            .filter_map(|h| self.bytes(h.p_vaddr as usize, h.p_filesz as usize));
+        std::iter::once(self.header_bytes())
+            .chain(notes)
+            .flatten()
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            })
+    }
+
+    /// The fingerprint, if `/proc/self/exe` is this program and not a loader that was told to run
+    /// it (`ld.so ./program`): then a child could not be started from there.
+    pub(crate) fn startable() -> Result<u64, Error> {
+        static CHECKED: OnceLock<Option<u64>> = OnceLock::new();
+        if let Some(known) = CHECKED.get() {
+            return known.ok_or(Error::NotInitialised);
+        }
+        let image = Image::executable().ok_or(Error::NotInitialised)?;
+        let same = image.is_file("/proc/self/exe").map_err(Error::Os)?;
+        CHECKED.get_or_init(|| same.then(|| image.fingerprint())).ok_or(Error::NotInitialised)
+    }
+
+    fn is_file(&self, path: &str) -> io::Result<bool> {
+        /// Where an ELF header says at which byte the program headers start.
+        const HEADERS_AT: u64 = if size_of::<usize>() == 8 { 0x20 } else { 0x1c };
+        let file = std::fs::File::open(path)?;
+        let mut at = [0; size_of::<usize>()];
+        file.read_exact_at(&mut at, HEADERS_AT)?;
+        let mut headers = vec![0; self.header_bytes().len()];
+        match file.read_exact_at(&mut headers, usize::from_ne_bytes(at) as u64) {
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(e) => Err(e),
+            Ok(()) => Ok(headers == self.header_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Probe;
+    impl Job for Probe {
+        type Entry = fn(i32) -> i32;
+        fn run(_: fn(i32) -> i32, _: Boot) -> i32 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_function_of_the_executable_has_an_offset() {
+        let a = Target::of::<Probe>(|x| x + 1).unwrap();
+        let b = Target::of::<Probe>(|x| x * 3).unwrap();
+        assert_eq!(a.shim, b.shim);
+        assert_ne!(a.entry, b.entry);
+        assert_eq!(Target::from_words(a.to_words()), a);
+    }
+
+    #[test]
+    fn a_function_of_a_shared_library_is_refused() {
+        // SAFETY: both are function pointers of one address; it is never called.
+        let foreign = unsafe {
+            transmute_copy::<unsafe extern "C" fn() -> libc::pid_t, fn(i32) -> i32>(
+                &(libc::getpid as unsafe extern "C" fn() -> libc::pid_t),
+            )
+        };
+        if cfg!(target_feature = "crt-static") {
+            return;
+        }
+        assert!(matches!(Target::of::<Probe>(foreign), Err(Error::ForeignFunction)));
+    }
+
+    #[test]
+    fn offsets_outside_the_code_are_no_code() {
+        let image = Image::executable().unwrap();
+        assert!(image.code_at(0).is_none() || image.is_loaded(0, 1, libc::PF_X));
+        assert!(image.code_at(u64::MAX).is_none());
+        assert!(image.code_at(1 << 46).is_none());
+    }
+
+    #[test]
+    fn this_program_is_proc_self_exe() {
+        assert_eq!(Image::startable().unwrap(), Image::executable().unwrap().fingerprint());
+        assert!(!Image::executable().unwrap().is_file("/bin/sh").unwrap());
+    }
+}

@@ -1,0 +1,293 @@
+//! Starting this executable again, and watching, signalling and reaping the child by its pidfd.
+
+#![allow(unsafe_code)]
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
+};
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// A child to start.
+pub(crate) struct Launch<'a> {
+    /// `argv[0]`.
+    pub(crate) name: &'a CStr,
+    /// `NAME=value`, all of it.
+    pub(crate) environment: &'a [CString],
+    /// The child's working directory; `None` is ours.
+    pub(crate) directory: Option<&'a CStr>,
+    /// Descriptors above 2 that the child gets under the same numbers.
+    pub(crate) pass: &'a [BorrowedFd<'a>],
+}
+
+/// A started child: its pid, and its pidfd.
+pub(crate) struct Started {
+    pub(crate) pid: u32,
+    pub(crate) pidfd: OwnedFd,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Exited(i32),
+    Signaled {
+        signal: i32,
+        core: bool,
+    },
+    /// Somebody else has reaped it, and the kernel does not tell any more.
+    Unknown,
+}
+
+/// `posix_spawn(3)` of `/proc/self/exe`: no signal blocked, SIGPIPE as by default, standard input
+/// from `/dev/null`.
+///
+/// The standard library's `Command` would `fork` here, which copies page tables and is the slower
+/// the larger the parent.
+pub(crate) fn spawn(launch: &Launch<'_>) -> io::Result<Started> {
+    let pid = posix_spawn(launch)?;
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => Ok(Started { pid: pid.as_raw_pid().cast_unsigned(), pidfd }),
+        // Over and reaped already, by somebody who reaps everybody (an ignored SIGCHLD does). An
+        // eventfd that is ready for good says the same as its pidfd would.
+        Err(Errno::SRCH) => Ok(Started {
+            pid: pid.as_raw_pid().cast_unsigned(),
+            pidfd: eventfd(1, EventfdFlags::CLOEXEC)?,
+        }),
+        Err(e) => {
+            // Nobody could watch it: it must not stay. It is ours and not reaped, so that the pid
+            // is still its own.
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+            Err(e.into())
+        }
+    }
+}
+
+fn posix_spawn(launch: &Launch<'_>) -> io::Result<Pid> {
+    let mut actions = FileActions::new()?;
+    let mut attributes = Attributes::new()?;
+    // SAFETY: the objects are initialised; every string and set outlives the call that copies it.
+    unsafe {
+        check(libc::posix_spawn_file_actions_addopen(
+            actions.as_mut(),
+            0,
+            c"/dev/null".as_ptr(),
+            libc::O_RDONLY,
+            0,
+        ))?;
+        for fd in launch.pass {
+            debug_assert!(fd.as_raw_fd() > 2);
+            // The same number twice: clears close-on-exec, in the child only.
+            check(libc::posix_spawn_file_actions_adddup2(
+                actions.as_mut(),
+                fd.as_raw_fd(),
+                fd.as_raw_fd(),
+            ))?;
+        }
+        if let Some(directory) = launch.directory {
+            check(libc::posix_spawn_file_actions_addchdir_np(
+                actions.as_mut(),
+                directory.as_ptr(),
+            ))?;
+        }
+        let mut set = MaybeUninit::uninit();
+        libc::sigemptyset(set.as_mut_ptr());
+        check(libc::posix_spawnattr_setsigmask(attributes.as_mut(), set.as_ptr()))?;
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
+        check(libc::posix_spawnattr_setsigdefault(attributes.as_mut(), set.as_ptr()))?;
+        let flags = libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        check(libc::posix_spawnattr_setflags(attributes.as_mut(), flags as libc::c_short))?;
+    }
+    let argv = [launch.name.as_ptr().cast_mut(), std::ptr::null_mut()];
+    let environment: Vec<*mut c_char> = launch
+        .environment
+        .iter()
+        .map(|entry| entry.as_ptr().cast_mut())
+        .chain([std::ptr::null_mut()])
+        .collect();
+    let mut pid = 0;
+    // SAFETY: both arrays end with null and, like their strings, outlive the call; `posix_spawn`
+    // does not write through them.
+    check(unsafe {
+        libc::posix_spawn(
+            &mut pid,
+            c"/proc/self/exe".as_ptr(),
+            actions.as_mut(),
+            attributes.as_mut(),
+            argv.as_ptr(),
+            environment.as_ptr(),
+        )
+    })?;
+    Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
+}
+
+/// `posix_spawn` and its helpers return the errno.
+fn check(error: c_int) -> io::Result<()> {
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+macro_rules! spawn_object {
+    ($name:ident, $raw:ty, $init:path, $destroy:path) => {
+        struct $name(MaybeUninit<$raw>);
+        impl $name {
+            fn new() -> io::Result<$name> {
+                let mut object = $name(MaybeUninit::uninit());
+                // SAFETY: `init` initialises the object; without success it must not be used, and
+                // `forget` keeps `drop` from it.
+                let result = check(unsafe { $init(object.0.as_mut_ptr()) });
+                match result {
+                    Ok(()) => Ok(object),
+                    Err(e) => {
+                        std::mem::forget(object);
+                        Err(e)
+                    }
+                }
+            }
+            fn as_mut(&mut self) -> *mut $raw {
+                self.0.as_mut_ptr()
+            }
+        }
+        impl Drop for $name {
+            fn drop(&mut self) {
+                // SAFETY: initialised by `new`, and destroyed once.
+                unsafe { $destroy(self.0.as_mut_ptr()) };
+            }
+        }
+    };
+}
+spawn_object!(
+    FileActions,
+    libc::posix_spawn_file_actions_t,
+    libc::posix_spawn_file_actions_init,
+    libc::posix_spawn_file_actions_destroy
+);
+spawn_object!(
+    Attributes,
+    libc::posix_spawnattr_t,
+    libc::posix_spawnattr_init,
+    libc::posix_spawnattr_destroy
+);
+
+/// Moves a descriptor out of the way of the standard streams.
+pub(crate) fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > 2 { Ok(fd) } else { copy_above_stdio(fd.as_fd()) }
+}
+
+/// A copy of a descriptor, close-on-exec, with a number above 2.
+pub(crate) fn copy_above_stdio(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
+}
+
+/// A pidfd of our parent, provided that `pid` still is our parent's.
+pub(crate) fn parent_pidfd(pid: u32) -> io::Result<OwnedFd> {
+    let gone = || io::Error::from_raw_os_error(libc::ESRCH);
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
+    let pidfd = pidfd_open(raw, PidfdFlags::empty())?;
+    // The pid was our parent's when it was opened if it still is now: nothing else becomes our
+    // parent under the pid of a dead one.
+    if std::os::unix::process::parent_id() == pid { Ok(pidfd) } else { Err(gone()) }
+}
+
+/// Which of the processes have ended.
+pub(crate) fn ended<'a>(pidfds: impl Iterator<Item = BorrowedFd<'a>>) -> io::Result<Vec<bool>> {
+    let mut ends: Vec<PollFd<'a>> =
+        pidfds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+    rustix::io::retry_on_intr(|| poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))?;
+    Ok(ends.iter().map(|end| !end.revents().is_empty()).collect())
+}
+
+/// Waits until the process has ended (`true`) or the deadline has passed (`false`).
+pub(crate) fn wait_for_end(pidfd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+    let mut end = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        match poll(&mut end, left.map(timespec).as_ref()) {
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+        }
+    }
+}
+
+fn timespec(d: Duration) -> Timespec {
+    Timespec {
+        tv_sec: d.as_secs().min(i64::MAX as u64).cast_signed(),
+        tv_nsec: i64::from(d.subsec_nanos()) as _,
+    }
+}
+
+/// Reaps the process if it has ended; `None` while it runs, or while a debugger holds its end back.
+pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Ended>> {
+    if !wait_for_end(pidfd, Some(Instant::now()))? {
+        return Ok(None);
+    }
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    match rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(pidfd), options)) {
+        Ok(None) => Ok(None),
+        Ok(Some(status)) => Ok(Some(match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Ended::Exited(code),
+            (_, Some(signal)) => Ended::Signaled { signal, core: status.dumped() },
+            _ => Ended::Unknown,
+        })),
+        // Reaped by somebody else, not our child (a forked copy of the handle), or the eventfd.
+        Err(Errno::CHILD | Errno::BADF | Errno::INVAL) => Ok(Some(exit_info(pidfd))),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// What the kernel still knows of a process that somebody else has reaped (Linux 6.15).
+fn exit_info(pidfd: BorrowedFd<'_>) -> Ended {
+    /// `struct pidfd_info`, first version.
+    #[repr(C)]
+    #[derive(Default)]
+    struct PidfdInfo {
+        mask: u64,
+        cgroup_id: u64,
+        ids: [u32; 11],
+        exit_code: i32,
+    }
+    const _: () = assert!(size_of::<PidfdInfo>() == 64);
+    /// `_IOWR(0xFF, 11, struct pidfd_info)`
+    const PIDFD_GET_INFO: libc::Ioctl = 0xC040_FF0B_u32 as libc::Ioctl;
+    const PIDFD_INFO_EXIT: u64 = 1 << 3;
+
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the request's size is that of `info`, and any bytes are a valid `PidfdInfo`.
+    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &mut info) };
+    if result != 0 || info.mask & PIDFD_INFO_EXIT == 0 {
+        return Ended::Unknown;
+    }
+    let status = info.exit_code;
+    if libc::WIFEXITED(status) {
+        Ended::Exited(libc::WEXITSTATUS(status))
+    } else if libc::WIFSIGNALED(status) {
+        Ended::Signaled { signal: libc::WTERMSIG(status), core: libc::WCOREDUMP(status) }
+    } else {
+        Ended::Unknown
+    }
+}
+
+/// Sends a signal; a process that has ended does not mind.
+pub(crate) fn signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
+    match pidfd_send_signal(pidfd, signal) {
+        // EBADF, EINVAL: the eventfd that stands for a process reaped at once.
+        Ok(()) | Err(Errno::SRCH | Errno::BADF | Errno::INVAL) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Has `handler` called when this process exits normally.
+pub(crate) fn at_exit(handler: extern "C" fn()) -> io::Result<()> {
+    // SAFETY: the handler lives as long as the program.
+    if unsafe { libc::atexit(handler) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(libc::ENOMEM))
+    }
+}

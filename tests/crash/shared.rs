@@ -1,0 +1,169 @@
+//! Memory that the processes of one test share, and the eye that watches it change.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+/// A `T` in zeroed memory that children of this process share with it.
+///
+/// Never unmapped: a process of this harness lives for one kill point.
+pub struct Shared<T: Zeroed>(&'static T);
+
+impl<T: Zeroed> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Shared(self.0)
+    }
+}
+
+/// What may live in a [`Shared`]: all-zero bytes are a value, and every change goes through atomics.
+///
+/// # Safety
+///
+/// The implementor promises both.
+pub unsafe trait Zeroed: 'static {}
+
+// SAFETY: an atomic word.
+unsafe impl Zeroed for AtomicU64 {}
+// SAFETY: atomic words.
+unsafe impl<const N: usize> Zeroed for [AtomicU64; N] {}
+
+impl<T: Zeroed> Shared<T> {
+    pub fn new() -> Shared<T> {
+        let len_bytes = size_of::<T>().next_multiple_of(4096);
+        // SAFETY: a fresh mapping at an address of the kernel's choice; zeroed, page aligned, never
+        // unmapped, and `Zeroed` makes those bytes a `T`.
+        unsafe {
+            let base = libc::mmap(
+                std::ptr::null_mut(),
+                len_bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            );
+            assert!(base != libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
+            Shared(&*base.cast::<T>())
+        }
+    }
+}
+
+impl<T: Zeroed> Shared<T> {
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self.0) as usize
+    }
+}
+
+impl<T: Zeroed> Deref for Shared<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.0
+    }
+}
+
+/// Where a victim writes down what it was told: an operation is noted as begun before it is
+/// called, and as acknowledged, with what it returned, after it returned.
+pub struct Ledger {
+    begun: AtomicU64,
+    acknowledged: AtomicU64,
+    answers: [AtomicU64; 64],
+}
+
+// SAFETY: atomic words only.
+unsafe impl Zeroed for Ledger {}
+
+impl Ledger {
+    pub fn begin(&self) {
+        self.begun.fetch_add(1, SeqCst);
+    }
+
+    /// Notes that the operation begun last returned `answer`.
+    pub fn acknowledge(&self, answer: u64) {
+        let n = self.acknowledged.load(SeqCst);
+        self.answers[n as usize].store(answer, SeqCst);
+        self.acknowledged.store(n + 1, SeqCst);
+    }
+
+    pub fn begun(&self) -> u64 {
+        self.begun.load(SeqCst)
+    }
+
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(SeqCst)
+    }
+
+    /// What the acknowledged operations returned, in order.
+    pub fn answers(&self) -> Vec<u64> {
+        self.answers[..self.acknowledged() as usize].iter().map(|a| a.load(SeqCst)).collect()
+    }
+}
+
+/// Watches every shared writable mapping of this process, so all that a post-mortem can depend on
+/// except what the kernel holds. A mapping is watched up to its first MiB, resident pages only: to
+/// look at an absent page would allocate it.
+pub struct Watch {
+    pages: Vec<Page>,
+}
+
+struct Page {
+    address: usize,
+    last: Option<Box<[u8; PAGE]>>,
+}
+
+const PAGE: usize = 4096;
+const WATCHED_PAGES: usize = 256;
+
+impl Watch {
+    /// Watches all but `blind`, the harness's own memory.
+    pub fn new<T: Zeroed>(blind: &Shared<T>) -> Watch {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let mut pages = Vec::new();
+        for line in maps.lines() {
+            let mut fields = line.split_whitespace();
+            let (range, mode) = (fields.next().unwrap(), fields.next().unwrap());
+            let (start, end) = range.split_once('-').unwrap();
+            let start = usize::from_str_radix(start, 16).unwrap();
+            let end = usize::from_str_radix(end, 16).unwrap();
+            if mode == "rw-s" && !(start..end).contains(&blind.address()) {
+                let all = (start..end).step_by(PAGE).take(WATCHED_PAGES);
+                pages.extend(all.map(|address| Page { address, last: None }));
+            }
+        }
+        let mut watch = Watch { pages };
+        watch.changed();
+        watch
+    }
+
+    /// Whether any watched byte differs from what it was at the last call.
+    pub fn changed(&mut self) -> bool {
+        let mut changed = false;
+        for page in &mut self.pages {
+            changed |= page.changed();
+        }
+        changed
+    }
+}
+
+impl Page {
+    fn changed(&mut self) -> bool {
+        if self.last.is_none() && !self.is_resident() {
+            return false;
+        }
+        let now = self.address as *const libc::c_void;
+        let last = self.last.get_or_insert_with(|| Box::new([0; PAGE]));
+        // SAFETY: the page is mapped for the life of the scenario and resident, so within its
+        // file; every process that could write it is stopped.
+        unsafe {
+            if libc::memcmp(now, last.as_ptr().cast(), PAGE) == 0 {
+                return false;
+            }
+            libc::memcpy(last.as_mut_ptr().cast(), now, PAGE);
+        }
+        true
+    }
+
+    fn is_resident(&self) -> bool {
+        let mut resident = 0u8;
+        // SAFETY: asks about one page and writes one byte.
+        let result = unsafe { libc::mincore(self.address as *mut _, PAGE, &mut resident) };
+        result == 0 && resident & 1 == 1
+    }
+}
