@@ -40,7 +40,7 @@ pub use {
     lock::error::{LockError, OwnerDied},
     lock::guarded::LockGuard,
     lock::slice::ArrayGuard,
-    pipe::{RecvError, SendError},
+    pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
     primitives::Lock,
     region::{Region, RegionOptions},
     value::Value,

@@ -84,15 +84,11 @@ impl<'l> Crew<'l> {
     fn keep_one_busy(&self) {
         let mut fruitless = 0;
         while fruitless < FRUITLESS && self.work().is_left() {
-            fruitless += 1;
-            match Worker::start(self.names.clone(), self.done_bytes.clone()) {
-                Ok(worker) => {
-                    if self.feed(worker) {
-                        fruitless = 0;
-                    }
-                }
-                Err(error) => self.report(format!("no worker could be started: {error}")),
-            }
+            let worker = match Worker::start(self.names.clone(), self.done_bytes.clone()) {
+                Ok(worker) => worker,
+                Err(error) => return self.report(format!("no worker could be started: {error}")),
+            };
+            fruitless = if self.feed(worker) { 0 } else { fruitless + 1 };
         }
     }
 
@@ -101,7 +97,7 @@ impl<'l> Crew<'l> {
         let mut answered = false;
         loop {
             while worker.in_hand.len() < IN_HAND
-                && let Some(group) = self.work().take()
+                && let Some(group) = self.next_group()
             {
                 worker.give(group, self.list);
             }
@@ -159,6 +155,11 @@ impl<'l> Crew<'l> {
         }
     }
 
+    /// Takes a group without keeping the lock, as `self.work().take()` would in a condition.
+    fn next_group(&self) -> Option<Group> {
+        self.work().take()
+    }
+
     fn report(&self, incident: String) {
         self.totals().incidents.push(incident);
     }
@@ -188,7 +189,8 @@ impl Worker {
         let (their_jobs, jobs) = Pipe::simplex()?;
         let (answers, their_answers) = Pipe::simplex()?;
         let arguments = (names, their_jobs, their_answers, done_bytes);
-        let process = Process::builder().name("worker").daemon(true).spawn(arguments, worker::work)?;
+        let process =
+            Process::builder().name("worker").daemon(true).spawn(arguments, worker::work)?;
         let (in_hand, numbers) = (VecDeque::new(), Vec::new());
         Ok(Worker { process, jobs, answers, in_hand, numbers })
     }

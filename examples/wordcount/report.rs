@@ -6,6 +6,9 @@ use std::time::Duration;
 use super::crew::Totals;
 use super::remarks::Remarks;
 
+/// A shorter count says more about the start of processes than about their speed.
+const MEANINGFUL: Duration = Duration::from_millis(50);
+
 pub const MIB: f64 = (1 << 20) as f64;
 
 /// The words: total, different ones, the most frequent ones.
@@ -39,16 +42,32 @@ pub fn oddities(remarks: &Remarks, incidents: &[String]) -> String {
     text
 }
 
-/// How fast several processes were, and one.
+/// How fast several processes were, and one: both found the files in memory.
 pub fn speed(bytes: u64, workers: &str, together: Duration, alone: Duration) -> String {
-    let rate = |time: Duration| bytes as f64 / MIB / time.as_secs_f64();
     let mut text = String::from("\n");
     for (who, time) in [(workers, together), ("one process", alone)] {
         let seconds = time.as_secs_f64();
-        line(&mut text, format_args!("{who:20} {seconds:8.3} s {:8.1} MiB/s", rate(time)));
+        let rate = bytes as f64 / MIB / seconds;
+        line(&mut text, format_args!("{who:20} {seconds:8.3} s {rate:8.1} MiB/s"));
     }
     let speed_up = alone.as_secs_f64() / together.as_secs_f64();
-    line(&mut text, format_args!("speed-up {speed_up:.2}"));
+    let note = match alone < MEANINGFUL {
+        true => " (so little text that starting the workers decides)",
+        false => "",
+    };
+    line(&mut text, format_args!("speed-up {speed_up:.2}{note}"));
+    text
+}
+
+/// How the comparison with the plain count went.
+pub fn check(words: usize, differing: usize, examples: &[String]) -> String {
+    if differing == 0 {
+        return format!("check: all {words} words as often as in a plain count\n");
+    }
+    let mut text = format!("check: FAILED, {} counted differently\n", plural(differing, "word"));
+    for example in examples {
+        line(&mut text, format_args!("  {example}"));
+    }
     text
 }
 

@@ -1,5 +1,6 @@
 //! When a wait gives up, and how long one sleep may last.
 
+use crate::sync::now;
 use std::time::{Duration, Instant};
 
 /// The moment at which a blocking call gives up, on the monotonic clock.
@@ -22,7 +23,7 @@ impl Deadline {
         if timeout.is_zero() {
             return Deadline::Now;
         }
-        Instant::now().checked_add(timeout).map_or(Deadline::Never, Deadline::At)
+        now().checked_add(timeout).map_or(Deadline::Never, Deadline::At)
     }
 
     /// Whether it is too late to wait. Once true, always true.
@@ -34,7 +35,7 @@ impl Deadline {
     fn remaining(self) -> Option<Duration> {
         match self {
             Deadline::Now => Some(Duration::ZERO),
-            Deadline::At(end) => Some(end.saturating_duration_since(Instant::now())),
+            Deadline::At(end) => Some(end.saturating_duration_since(now())),
             Deadline::Never => None,
         }
     }

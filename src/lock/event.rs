@@ -114,8 +114,8 @@ impl EventCount {
 
     /// Waits until `attempt` succeeds, `check` has a verdict, or `deadline` passes (`None`).
     ///
-    /// `attempt` is cheap, has no other effect when it fails, and must see what was published
-    /// before a notification. `check` may be dear: it asks whether success is still possible, for
+    /// `attempt` is cheap and fails only if there is nothing to have: an attempt that gives up
+    /// because others were faster would sleep beside what they left. `check` may be dear: it asks whether success is still possible, for
     /// example whether the peer lives. It runs before the first sleep, after each sleep in vain and
     /// before a timeout is reported; `attempt` runs before every `check`. A verdict such as "closed
     /// and drained" is the check's own to make: what it needs to read after the death of the peer,

@@ -28,11 +28,11 @@
 //! | edge | Release | Acquire | then visible |
 //! |---|---|---|---|
 //! | hand-over | `unlock` swaps `word` | any acquisition swaps `word` | all that the owner wrote |
-//! | hand-over (query) | `unlock` swaps `word` | the slow path loads `word` | `holder` cleared by that owner |
 //!
 //! Every change of `word` is a read-modify-write, so the flags that waiters add in between do not
 //! end the release sequence. Announcing needs no fence: the flag and the state are one word, and
-//! the kernel compares it again before the sleep.
+//! the kernel compares it again before the sleep. `holder` needs no edge: nobody but this thread
+//! writes this thread's mark, and a thread sees its own writes in order.
 //! The writes of a dead owner are ordered before its take-over by the kernel, which frees the dead
 //! one's liveness lock after its last instruction, and by the call that found it free.
 //!
@@ -193,8 +193,8 @@ impl RawLock {
     /// Whether the calling thread holds the lock; this answer does not go stale.
     pub fn is_held(&self, who: &impl Liveness) -> bool {
         let me = who.me();
-        // hand-over (query), Acquire: a former owner of our participant has cleared `holder`.
-        self.word.load(Acquire) & ID_MASK == me.word() && self.is_signed(me)
+        // Relaxed: if this thread holds the lock, both words are its own doing (I4).
+        self.word.load(Relaxed) & ID_MASK == me.word() && self.is_signed(me)
     }
 
     #[cold]
@@ -211,8 +211,8 @@ impl RawLock {
         // Whom we slept for: still the owner after the sleep is reason to ask whether it lives.
         let mut slept_for = None;
         loop {
-            // hand-over (query), Acquire: `is_signed` below must see what former owners cleared.
-            let word = self.word.load(Acquire);
+            // Relaxed: an acquisition is ordered by its own compare-and-swap.
+            let word = self.word.load(Relaxed);
             let Some(owner) = ParticipantId::from_word(word) else {
                 // I2: we may have used up the wake-up of another sleeper, so we announce for it.
                 let waiters = if slept_for.is_some() { WAITERS } else { word & WAITERS };

@@ -15,8 +15,8 @@
 //! - C1. A part is written before the words that name it, and a report's words in one write: what
 //!   the words name is whole, also after SIGKILL at any instruction.
 
-use super::error::PanicInfo;
 use crate::error::Error;
+use crate::error::PanicInfo;
 use crate::message::{decode, encode};
 use crate::sys::memory;
 use crate::sys::process::above_stdio;

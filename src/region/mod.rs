@@ -21,6 +21,8 @@ pub(crate) use kind::Kind;
 pub(crate) use mapping::Attached;
 #[allow(unused_imports)]
 pub(crate) use object::{Object, Pinned, Place, Spec};
+#[cfg(feature = "serde")]
+pub(crate) use transfer::Arrival;
 pub(crate) use view::Shared;
 
 use crate::error::{Error, Result};

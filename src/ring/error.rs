@@ -1,6 +1,7 @@
 //! Why a ring refused. One enum per verb; what was not delivered comes back.
 
 use super::end::Stop;
+use crate::error::Error;
 use std::fmt;
 
 /// Why a push was refused. The values come back.
@@ -90,6 +91,42 @@ impl From<Stop> for TryReserveError {
             Stop::Disconnected => TryReserveError::Disconnected,
             Stop::Corrupt => TryReserveError::Corrupt,
             Stop::NotOwner => TryReserveError::NotOwner,
+        }
+    }
+}
+
+impl<T> From<TryPushError<T>> for Error {
+    fn from(e: TryPushError<T>) -> Error {
+        match e {
+            TryPushError::Full(_) => Error::Full,
+            TryPushError::Disconnected(_) => Error::Disconnected,
+            TryPushError::Corrupt(_) => Error::Corrupt("position of a ring"),
+            TryPushError::NotOwner(_) => Error::WrongProcess,
+        }
+    }
+}
+
+impl From<TryPopError> for Error {
+    fn from(e: TryPopError) -> Error {
+        match e {
+            TryPopError::Empty => Error::WouldBlock,
+            TryPopError::Disconnected => Error::Disconnected,
+            TryPopError::Corrupt => Error::Corrupt("position or length in a ring"),
+            TryPopError::NotOwner => Error::WrongProcess,
+            TryPopError::Lent => Error::Lent,
+        }
+    }
+}
+
+impl From<TryReserveError> for Error {
+    fn from(e: TryReserveError) -> Error {
+        match e {
+            TryReserveError::Full => Error::Full,
+            TryReserveError::TooLarge { .. } => Error::TooLarge,
+            TryReserveError::Disconnected => Error::Disconnected,
+            TryReserveError::Corrupt => Error::Corrupt("position of a ring"),
+            TryReserveError::NotOwner => Error::WrongProcess,
+            TryReserveError::Lent => Error::Lent,
         }
     }
 }

@@ -51,6 +51,13 @@ fn words(len_bytes: usize) -> u64 {
     1 + len_bytes.div_ceil(WORD_BYTES) as u64
 }
 
+/// Words of a ring with room for `capacity_bytes`: a power of two, with which the shortest ring
+/// still takes a record of 24 bytes.
+pub(crate) fn words_for(capacity_bytes: u64) -> u64 {
+    let words = capacity_bytes.div_ceil(WORD_BYTES as u64).max(8);
+    words.checked_next_power_of_two().unwrap_or(u64::MAX)
+}
+
 /// The longest record of a ring of `capacity` words (R2).
 pub(crate) fn max_record_bytes(capacity: u64) -> usize {
     let bytes = (capacity.div_ceil(2) - 1).saturating_mul(WORD_BYTES as u64);
@@ -58,7 +65,7 @@ pub(crate) fn max_record_bytes(capacity: u64) -> usize {
 }
 
 /// The end that writes records. Its algorithm; [`super::RecordProducer`] is the public handle.
-pub(crate) struct Writer<S: Site> {
+pub(crate) struct Writer<S: Site<Slot = u64>> {
     end: End<S, PRODUCER>,
     /// Words written behind `tail` and not yet published: whole records.
     staged: Cell<u64>,
@@ -136,6 +143,12 @@ impl<S: Site<Slot = u64>> Writer<S> {
         if staged != 0 {
             self.end.advance(staged);
         }
+    }
+}
+
+impl<S: Site<Slot = u64>> Drop for Writer<S> {
+    fn drop(&mut self) {
+        self.publish();
     }
 }
 
