@@ -85,14 +85,15 @@ impl Mapping {
         back(fd.as_fd(), 0, tables)?;
         let map = map(fd.as_fd(), geometry.region_bytes)?;
         let file = memory::stat(fd.as_fd())?.id;
+        let mapping = Arc::new(Mapping::with_user(map, geometry, file, path, fd)?);
         fork::exclusive(|| {
-            let mapping = Mapping::with_user(map, geometry, file, path, fd)?;
             mapping.attach()?;
             geometry.stamp(mapping.view())?;
-            let mapping = Arc::new(mapping);
             open_regions(|open| open.insert(file, Arc::downgrade(&mapping)));
-            Ok(mapping)
+            Ok(())
         })
+        // Here, and in `join`, a failed mapping is dropped outside: its drop takes the registry.
+        .map(|()| mapping)
     }
 
     /// Makes the region findable under its name.
@@ -118,14 +119,18 @@ impl Mapping {
         if memory::may_be_cut(fd.as_fd()) {
             return Err(Error::Unsealed);
         }
-        fork::exclusive(|| {
-            let known = open_regions(|open| open.get(&stat.id).and_then(Weak::upgrade));
-            if let Some(mapping) = known {
-                return Ok(mapping);
+        let known = || open_regions(|open| open.get(&stat.id).and_then(Weak::upgrade));
+        if let Some(mapping) = fork::exclusive(known) {
+            mapping.attached()?; // a forked child that opens what it inherited becomes a user
+            return Ok(mapping);
+        }
+        let map = map(fd.as_fd(), stat.len_bytes)?;
+        let geometry = Geometry::read(view_of(&map, stat.len_bytes))?;
+        let mapping = Arc::new(Mapping::with_user(map, geometry, stat.id, path, fd)?);
+        let other = fork::exclusive(|| {
+            if let Some(other) = known() {
+                return Ok(Some(other)); // another thread was faster
             }
-            let map = map(fd.as_fd(), stat.len_bytes)?;
-            let geometry = Geometry::read(view_of(&map, stat.len_bytes))?;
-            let mapping = Mapping::with_user(map, geometry, stat.id, path, fd)?;
             match adopt {
                 Some(id) => {
                     mapping.table().arrived(id)?;
@@ -134,10 +139,10 @@ impl Mapping {
                 }
                 None => mapping.attach()?,
             }
-            let mapping = Arc::new(mapping);
             open_regions(|open| open.insert(stat.id, Arc::downgrade(&mapping)));
-            Ok(mapping)
-        })
+            Ok::<_, Error>(None)
+        })?;
+        Ok(other.unwrap_or(mapping))
     }
 
     fn with_user(

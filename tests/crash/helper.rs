@@ -1,4 +1,4 @@
-//! A third process: it waits where the victim stands in the way, or comes later.
+//! Third processes: they come between victim and survivor, or after.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::shared::Shared;
 use crate::step;
 
-/// A child of the survivor that does one thing. A panic in it is the survivor's.
+/// A third process. A panic in it is the survivor's.
 pub struct Helper {
     pid: libc::pid_t,
 }
@@ -18,15 +18,7 @@ impl Helper {
 
     /// Waits until it has ended or sleeps in the kernel, so has gone as far as it can.
     pub fn settle(&self) {
-        let stat = format!("/proc/{}/stat", self.pid);
-        loop {
-            let stat = fs::read_to_string(&stat).unwrap();
-            let state = stat.rsplit(") ").next().unwrap().chars().next().unwrap();
-            if matches!(state, 'S' | 'Z') {
-                return;
-            }
-            std::thread::yield_now();
-        }
+        settle(self.pid);
     }
 
     /// Waits until it has ended, and insists that it ended well.
@@ -36,13 +28,19 @@ impl Helper {
     }
 }
 
-/// A third process that has made something and stays alive with it until dropped.
+/// Runs `body` in a third process and waits for it.
+pub fn elsewhere(body: impl FnOnce()) {
+    Helper::start(body).join();
+}
+
+/// A third process that makes something and stays alive with it until dropped.
 pub struct Keeper {
     pid: libc::pid_t,
+    made: Shared<AtomicU64>,
 }
 
 impl Keeper {
-    /// Returns once `make` has returned in the new process.
+    /// Returns at once; `make` may have to wait for others.
     pub fn start<T>(make: impl FnOnce() -> T) -> Keeper {
         let made: Shared<AtomicU64> = Shared::new();
         let pid = step::fork(|| {
@@ -53,12 +51,27 @@ impl Keeper {
                 unsafe { libc::pause() };
             }
         });
-        let keeper = Keeper { pid };
-        while made.load(SeqCst) == 0 {
-            assert!(!step::has_ended(pid), "the keeper could not make it");
+        Keeper { pid, made }
+    }
+
+    /// Returns once `make` has returned in the new process.
+    pub fn of<T>(make: impl FnOnce() -> T) -> Keeper {
+        let keeper = Keeper::start(make);
+        keeper.wait();
+        keeper
+    }
+
+    /// Waits until `make` has returned, and insists that it did not panic.
+    pub fn wait(&self) {
+        while self.made.load(SeqCst) == 0 {
+            assert!(!step::has_ended(self.pid), "a third process failed");
             std::thread::yield_now();
         }
-        keeper
+    }
+
+    /// Waits until it has made its thing or sleeps in the kernel.
+    pub fn settle(&self) {
+        settle(self.pid);
     }
 }
 
@@ -68,7 +81,14 @@ impl Drop for Keeper {
     }
 }
 
-/// Runs `body` in a third process and waits for it.
-pub fn elsewhere(body: impl FnOnce()) {
-    Helper::start(body).join();
+fn settle(pid: libc::pid_t) {
+    let stat = format!("/proc/{pid}/stat");
+    loop {
+        let stat = fs::read_to_string(&stat).unwrap();
+        let state = stat.rsplit(") ").next().unwrap().chars().next().unwrap();
+        if matches!(state, 'S' | 'Z') {
+            return;
+        }
+        std::thread::yield_now();
+    }
 }

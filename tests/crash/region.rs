@@ -144,8 +144,8 @@ impl Scenario for CreateSeen {
 /// Of two creators one has the name, the other `Exists`.
 struct CreateTwice {
     name: String,
-    ledger: Shared<Ledger>,
-    created: Option<Region>,
+    ledgers: [Shared<Ledger>; 2],
+    other: Option<Keeper>,
 }
 
 impl Scenario for CreateTwice {
@@ -153,41 +153,48 @@ impl Scenario for CreateTwice {
     const FATE: Fate = Fate::FreezeAndRun;
 
     fn set_up() -> Self {
-        CreateTwice { name: name("twice"), ledger: Shared::new(), created: None }
+        CreateTwice { name: name("twice"), ledgers: [Shared::new(), Shared::new()], other: None }
     }
 
     fn victim(&mut self) {
         begin();
-        let created = create(&self.name);
-        self.ledger.acknowledge(u64::from(created.is_ok()));
-        assert!(matches!(created, Ok(_) | Err(Error::Exists)), "{created:?}");
-        std::mem::forget(created);
+        std::mem::forget(create_or_exists(&self.name, &self.ledgers[0]));
     }
 
     fn frozen(&mut self) {
-        self.created = match create(&self.name) {
-            Ok(region) => Some(region),
-            Err(Error::Exists) => None,
-            Err(other) => panic!("{other}"),
-        };
+        let other = Keeper::start(|| create_or_exists(&self.name, &self.ledgers[1]));
+        other.settle();
+        self.other = Some(other);
     }
 
     fn thawed(&mut self) {
-        assert_eq!(self.ledger.answers(), [u64::from(self.created.is_none())]);
+        self.other.as_ref().unwrap().wait();
+        let created: u64 = self.ledgers.iter().map(|ledger| ledger.answers()[0]).sum();
+        assert_eq!(created, 1);
+        let region = Region::open(&self.name).unwrap();
+        assert_eq!(region.participants().len(), 2);
     }
 
     fn check(&mut self, _: Death) {
-        if let Some(region) = self.created.take() {
-            assert_ours(&self.name, &region);
-        }
+        self.other = None;
         assert_free(&self.name);
     }
+}
+
+fn create_or_exists(name: &str, ledger: &Ledger) -> Option<Region> {
+    let created = match create(name) {
+        Ok(region) => Some(region),
+        Err(Error::Exists) => None,
+        Err(other) => panic!("{other}"),
+    };
+    ledger.acknowledge(u64::from(created.is_some()));
+    created
 }
 
 /// A name whose only user was killed.
 fn remains(label: &str) -> String {
     let name = name(label);
-    drop(Keeper::start(|| create(&name).unwrap()));
+    drop(Keeper::of(|| create(&name).unwrap()));
     name
 }
 
@@ -220,7 +227,7 @@ impl Scenario for OpenNamed {
 
     fn set_up() -> Self {
         let name = name("open");
-        let keeper = Keeper::start(|| create(&name).unwrap());
+        let keeper = Keeper::of(|| create(&name).unwrap());
         OpenNamed { name, keeper: Some(keeper) }
     }
 
@@ -261,7 +268,7 @@ impl Scenario for OpenRemains {
 /// Who looks at a dead name does not keep another from taking it, and does not take it away.
 struct OpenRemainsWhileCreated {
     name: String,
-    created: Option<Region>,
+    creator: Option<Keeper>,
 }
 
 impl Scenario for OpenRemainsWhileCreated {
@@ -269,7 +276,7 @@ impl Scenario for OpenRemainsWhileCreated {
     const FATE: Fate = Fate::FreezeAndRun;
 
     fn set_up() -> Self {
-        OpenRemainsWhileCreated { name: remains("dead"), created: None }
+        OpenRemainsWhileCreated { name: remains("dead"), creator: None }
     }
 
     fn victim(&mut self) {
@@ -279,13 +286,18 @@ impl Scenario for OpenRemainsWhileCreated {
     }
 
     fn frozen(&mut self) {
-        self.created = Some(create(&self.name).unwrap());
+        let creator = Keeper::start(|| create(&self.name).unwrap());
+        creator.settle();
+        self.creator = Some(creator);
+    }
+
+    fn thawed(&mut self) {
+        self.creator.as_ref().unwrap().wait();
+        assert!(Region::open(&self.name).is_ok(), "a living region has lost its name");
     }
 
     fn check(&mut self, _: Death) {
-        let region = self.created.take().unwrap();
-        assert_ours(&self.name, &region);
-        drop(region);
+        self.creator = None;
         assert_free(&self.name);
     }
 }
@@ -331,7 +343,8 @@ impl Scenario for DropLast {
 /// Who opens a region while its last user leaves has a region that others find, or none.
 struct DropLastWhileOpened {
     name: String,
-    opened: Option<Region>,
+    opened: Shared<Ledger>,
+    opener: Option<Keeper>,
 }
 
 impl Scenario for DropLastWhileOpened {
@@ -339,7 +352,7 @@ impl Scenario for DropLastWhileOpened {
     const FATE: Fate = Fate::FreezeAndRun;
 
     fn set_up() -> Self {
-        DropLastWhileOpened { name: name("leave"), opened: None }
+        DropLastWhileOpened { name: name("leave"), opened: Shared::new(), opener: None }
     }
 
     fn victim(&mut self) {
@@ -349,17 +362,26 @@ impl Scenario for DropLastWhileOpened {
     }
 
     fn frozen(&mut self) {
-        self.opened = match Region::open(&self.name) {
-            Ok(region) => Some(region),
+        let opener = Keeper::start(|| match Region::open(&self.name) {
+            Ok(region) => {
+                self.opened.acknowledge(0);
+                Some(region)
+            }
             Err(Error::NotFound) => None,
             Err(other) => panic!("{other}"),
-        };
+        });
+        opener.settle();
+        self.opener = Some(opener);
+    }
+
+    fn thawed(&mut self) {
+        self.opener.as_ref().unwrap().wait();
+        let found = Region::open(&self.name).is_ok();
+        assert_eq!(found, self.opened.acknowledged() == 1);
     }
 
     fn check(&mut self, _: Death) {
-        if let Some(region) = self.opened.take() {
-            assert_ours(&self.name, &region);
-        }
+        self.opener = None;
         assert_free(&self.name);
     }
 }
@@ -367,7 +389,6 @@ impl Scenario for DropLastWhileOpened {
 /// The name goes with the last of two users, whoever that is.
 struct DropBoth {
     name: String,
-    keeper: Option<Keeper>,
     region: Option<Region>,
 }
 
@@ -377,19 +398,18 @@ impl Scenario for DropBoth {
 
     fn set_up() -> Self {
         let name = name("both");
-        let keeper = Keeper::start(|| create(&name).unwrap());
-        DropBoth { name, keeper: Some(keeper), region: None }
+        let region = create(&name).unwrap();
+        DropBoth { name, region: Some(region) }
     }
 
     fn victim(&mut self) {
         let region = Region::open(&self.name).unwrap();
+        self.region = None;
         begin();
         drop(region);
     }
 
     fn frozen(&mut self) {
-        self.region = Region::open(&self.name).ok();
-        self.keeper = None;
         self.region = None;
     }
 
@@ -413,7 +433,7 @@ impl Scenario for DropOneOfTwo {
 
     fn set_up() -> Self {
         let name = name("one");
-        let keeper = Keeper::start(|| create(&name).unwrap());
+        let keeper = Keeper::of(|| create(&name).unwrap());
         DropOneOfTwo { name, keeper: Some(keeper) }
     }
 
@@ -442,7 +462,7 @@ impl Slots {
     fn new(label: &str) -> Slots {
         let name = name(label);
         let options = RegionOptions::new(OBJECT_BYTES).participants(2);
-        let keeper = Keeper::start(|| options.create(&name).unwrap());
+        let keeper = Keeper::of(|| options.create(&name).unwrap());
         Slots { name, keeper: Some(keeper) }
     }
 
@@ -450,7 +470,7 @@ impl Slots {
     fn assert_one_free(&mut self) {
         let open = || Region::open(&self.name);
         for _ in 0..3 {
-            let second = Keeper::start(|| open().unwrap());
+            let second = Keeper::of(|| open().unwrap());
             assert!(matches!(open(), Err(Error::TooManyParticipants { limit: 2 })), "{:?}", open());
             drop(second);
         }
