@@ -38,8 +38,8 @@
 //!
 //! # Death
 //!
-//! Killed before the first swap: nothing happened. While holding: the next one that waits (or
-//! tries) finds the owner dead before its first sleep, or at the end of a cap, and takes over. While
+//! Killed before the first swap: nothing happened. While holding: whoever tries finds the owner dead
+//! at once, whoever waits finds it dead at the end of the first nap, and takes over. While
 //! repairing: ABANDONED stands again for the next. After the swap of a release but before the wake:
 //! a sleeper takes the free lock one cap later. While asleep: only WAITERS is left behind, which
 //! costs one vain wake-up.
@@ -226,7 +226,7 @@ impl RawLock {
             if owner == me && self.is_signed(me) {
                 return Err(LockFailure::WouldDeadlock);
             }
-            if slept_for.is_none_or(|id| id == owner) && is_dead(who, owner) {
+            if (slept_for == Some(owner) || deadline.has_passed()) && is_dead(who, owner) {
                 // I2: the dead one may have left sleepers without the flag.
                 match self.take(word, me, ABANDONED | WAITERS) {
                     Some(acquired) => return Ok(acquired),
@@ -300,7 +300,7 @@ impl Default for RawLock {
 /// from the high end. So what a dead owner left is not mistaken for our own.
 #[inline]
 fn mark(me: ParticipantId) -> u32 {
-    me.word() ^ token().reverse_bits()
+    me.word() ^ token()
 }
 
 fn is_dead(who: &impl Liveness, id: ParticipantId) -> bool {
