@@ -23,8 +23,8 @@ pub mod model {
         crate::sync::clock::pass();
     }
 
-    /// From now on, every sleep that has a cap or a deadline ends by itself.
-    pub fn let_caps_strike() {
-        crate::sync::futex::let_caps_strike();
+    /// Ends as many sleeps as `count` by their cap or deadline, now or when they begin.
+    pub fn let_caps_strike(count: usize) {
+        crate::sync::futex::let_caps_strike(count);
     }
 }

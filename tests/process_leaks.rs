@@ -4,7 +4,7 @@
 
 use shmkit::{Process, Value};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -12,7 +12,6 @@ const LONG: Duration = Duration::from_secs(30);
 struct Inventory {
     descriptors: BTreeSet<String>,
     children: Vec<String>,
-    shared_memory: BTreeSet<String>,
 }
 
 fn names(directory: &str) -> BTreeSet<String> {
@@ -31,21 +30,30 @@ fn inventory() -> Inventory {
     Inventory {
         descriptors: names("/proc/self/fd"),
         children: names("/proc").into_iter().filter(is_child).collect(),
-        shared_memory: names("/dev/shm").into_iter().filter(|n| n.contains("shmkit")).collect(),
+    }
+}
+
+/// Fails if something new stays in `/dev/shm`; what other programs make there comes and goes.
+fn nothing_stays_in_shared_memory(before: &BTreeSet<String>) {
+    let deadline = Instant::now() + LONG;
+    let mut new = &names("/dev/shm") - before;
+    while !new.is_empty() {
+        assert!(Instant::now() < deadline, "{new:?}");
+        std::thread::sleep(Duration::from_millis(1));
+        new = &new & &names("/dev/shm");
     }
 }
 
 #[test]
 fn two_hundred_processes_leave_nothing_behind_p21() {
     // A program with several threads, as any test is; these are busy with the same.
+    let value = &Value::new(0u32).unwrap();
     std::thread::scope(|scope| {
         let warm_up = Process::builder().daemon(true).spawn((1,), |n: u32| n).unwrap();
         assert_eq!(warm_up.join().unwrap(), 1); // the lifeline stays, once per process
         drop(warm_up);
-        let value = Value::new(0u32).unwrap();
-        let before = inventory();
+        let (before, shared_memory) = (inventory(), names("/dev/shm"));
 
-        let value = &value;
         let rows: Vec<_> = (0..4u32)
             .map(|row| {
                 scope.spawn(move || {
@@ -92,5 +100,6 @@ fn two_hundred_processes_leave_nothing_behind_p21() {
             assert!(Process::builder().current_dir("/nowhere").spawn((), || ()).is_err());
         }
         assert_eq!(inventory(), before);
+        nothing_stays_in_shared_memory(&shared_memory);
     });
 }

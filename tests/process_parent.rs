@@ -150,6 +150,11 @@ roles! {
         });
         park();
     }
+    role_has_two_daemons {
+        daemon(up_and_park);
+        daemon(up_and_park);
+        park();
+    }
     role_has_a_child {
         Process::spawn((), wait_for_orphanage).unwrap();
         park();
@@ -455,6 +460,16 @@ fn a_daemon_dies_with_its_killed_parent_p20() {
 }
 
 #[test]
+fn every_daemon_dies_with_its_killed_parent_p20() {
+    let mut parent = play("role_has_two_daemons");
+    let daemons = [parent.process(), parent.process()];
+    parent.kill();
+    for daemon in daemons {
+        assert!(has_ended(daemon, LONG));
+    }
+}
+
+#[test]
 fn the_children_of_a_daemon_die_with_it_p18() {
     let mut parent = play("role_has_a_family_of_daemons");
     let (child, grandchild) = (parent.process(), parent.process());
@@ -544,17 +559,34 @@ fn a_boot_variable_that_is_not_ours_is_dropped() {
     assert_eq!(start(command, "role_counts_its_runs").rest(), ["main"]);
 }
 
+/// The boot record that a real child of this process had.
+fn real_record() -> Vec<u8> {
+    let child = Process::spawn((), || {
+        let fds = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+        let is_control = |path: &std::path::PathBuf| {
+            let target = std::fs::read_link(path).unwrap_or_default();
+            target.to_string_lossy().contains("shmkit-process")
+        };
+        std::fs::read(fds.into_iter().find(is_control).unwrap()).unwrap()
+    });
+    let mut record = child.unwrap().join().unwrap();
+    record.truncate(64);
+    record
+}
+
 #[test]
 fn a_boot_record_of_somebody_else_is_refused_and_main_does_not_run() {
     let exe = std::env::current_exe().unwrap();
     let path = std::env::temp_dir().join(format!("shmkit-boot-{}", std::process::id()));
-    // The magic, then a parent, fingerprint and offsets that are not ours.
-    for parent in [1u64, u64::from(std::process::id())] {
-        let magic = u64::from_be_bytes(*b"SHMKIT_1");
-        let words = [magic, parent, 1, 0x1000, 0x1000].map(u64::to_ne_bytes).concat();
-        std::fs::write(&path, words).unwrap();
+    let (ours, mut of_another_file, mut of_another_parent) =
+        (real_record(), real_record(), real_record());
+    of_another_file[16] ^= 1;
+    of_another_parent[8] ^= 1;
+    // Ours is refused, too, when a shell stands between: it is not the parent that wrote it.
+    for (record, exec) in [(ours, ""), (of_another_file, "exec"), (of_another_parent, "exec")] {
+        std::fs::write(&path, record).unwrap();
         let mut command = Command::new("/bin/sh");
-        let script = format!("SHMKIT_BOOT=9 exec \"$0\" \"$@\" 9<{}", path.display());
+        let script = format!("SHMKIT_BOOT=9 {exec} \"$0\" \"$@\" 9<{}; exit $?", path.display());
         command.args(["-c", &script]).arg(&exe);
         let mut refused = start(command, "role_counts_its_runs");
         assert_eq!(refused.rest(), [""; 0]);

@@ -18,8 +18,8 @@
 //!   release either finds WAITERS and wakes one, or nobody was asleep. (A killed waker, or a
 //!   wake-up that went to somebody who was then killed, breaks this; the cap of a sleep repairs it.)
 //! - I3. ABANDONED is set by whoever takes the lock over from the dead and by a release that says
-//!   so; it goes only by `mark_recovered` or a clean release. While it stands, every acquisition is
-//!   told [`Acquired::OwnerDied`].
+//!   so; only the owner's `mark_recovered` takes it away. While it stands, every acquisition is told
+//!   [`Acquired::OwnerDied`].
 //! - I4. `holder` is written by the owner only. It decides nothing but the answer `WouldDeadlock`:
 //!   a thread finds its own mark there exactly while it holds the lock.
 //!
@@ -103,9 +103,10 @@ pub enum LockFailure {
 /// In which state a lock is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
-    /// What it protects is good.
+    /// As it was acquired: good, or still to be repaired if nobody called
+    /// [`RawLock::mark_recovered`].
     Clean,
-    /// What it protects needs a repair: the next owner is told.
+    /// In need of a repair: the next owner is told.
     Abandon,
 }
 
@@ -161,14 +162,15 @@ impl RawLock {
     /// alone. Never blocks; enters the kernel only if somebody sleeps.
     #[inline]
     pub fn unlock(&self, who: &impl Liveness, release: Release) {
-        // Relaxed: if this names us, we wrote it, and nobody else changes it (I1).
-        if self.word.load(Relaxed) & ID_MASK != who.me().word() {
+        // Relaxed: if this names us, we wrote it, and nobody else changes more than WAITERS (I1).
+        let word = self.word.load(Relaxed);
+        if word & ID_MASK != who.me().word() {
             return;
         }
         // Relaxed: the hand-over carries it, and until then it is read only by our own threads.
         self.holder.store(0, Relaxed);
         let left = match release {
-            Release::Clean => FREE,
+            Release::Clean => word & ABANDONED,
             Release::Abandon => ABANDONED,
         };
         // hand-over, Release: what we wrote under the lock goes to the next acquisition (Acquire).

@@ -302,7 +302,9 @@ fn map(fd: BorrowedFd<'_>, len_bytes: u64) -> Result<MmapRaw> {
 
 fn view_of(map: &MmapRaw, len_bytes: u64) -> View<'_> {
     let base = NonNull::new(map.as_mut_ptr()).expect("a mapping is never at address 0");
-    debug_assert!(len_bytes <= map.len() as u64 && base.addr().get() as u64 % LINE_BYTES == 0);
+    debug_assert!(
+        len_bytes <= map.len() as u64 && (base.addr().get() as u64).is_multiple_of(LINE_BYTES)
+    );
     // SAFETY: V1 by M1: `map` covers `len_bytes` and is borrowed; pages are aligned to 4096. V2 by
     // the rules of `View`, through which all access goes.
     unsafe { View::new(base, len_bytes) }

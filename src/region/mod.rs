@@ -11,6 +11,8 @@ mod mapping;
 mod name;
 mod object;
 mod participant;
+#[cfg(feature = "shared_memory")]
+mod segment;
 #[cfg(feature = "serde")]
 pub(crate) mod transfer;
 mod view;

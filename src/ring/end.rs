@@ -154,7 +154,7 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     fn probes(&self) -> bool {
         let looks = self.looks.get().wrapping_add(1);
         self.looks.set(looks);
-        looks % LOOKS_PER_PROBE == 0
+        looks.is_multiple_of(LOOKS_PER_PROBE)
     }
 
     /// Moves `bound` to where the peer stands now. I2 is checked here and nowhere else.

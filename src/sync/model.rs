@@ -41,8 +41,8 @@ pub(crate) mod futex {
     struct Table {
         /// In order of arrival, which is the order of waking.
         asleep: Vec<Sleeper>,
-        /// Whether timed sleeps end by themselves.
-        caps_strike: bool,
+        /// How many timed sleeps to come end by themselves.
+        strikes: usize,
         /// Those whose sleep has ended so and who have not run since.
         expired: Vec<Arc<Condvar>>,
     }
@@ -69,9 +69,8 @@ pub(crate) mod futex {
             return Woken::Maybe;
         }
         let timed = timeout.is_some();
-        if timed && table.caps_strike {
-            drop(table);
-            loom::thread::yield_now();
+        if timed && table.strikes > 0 {
+            table.strikes -= 1;
             return Woken::TimedOut;
         }
         let bell = Arc::new(Condvar::new());
@@ -101,15 +100,18 @@ pub(crate) mod futex {
         woken
     }
 
-    /// Ends every timed sleep, those to come included; for models, and only there.
-    pub(crate) fn let_caps_strike() {
+    /// Ends `count` timed sleeps: the first who sleep, then those to come. For models, and only
+    /// there.
+    pub(crate) fn let_caps_strike(count: usize) {
         let table = &mut *TABLE.lock().unwrap();
-        table.caps_strike = true;
-        let (late, asleep) = table.asleep.drain(..).partition(|s| s.timed);
-        table.asleep = asleep;
-        for sleeper in late {
-            sleeper.bell.notify_one();
-            table.expired.push(sleeper.bell);
+        for _ in 0..count {
+            let Some(at) = table.asleep.iter().position(|s| s.timed) else {
+                table.strikes += 1;
+                continue;
+            };
+            let bell = table.asleep.remove(at).bell;
+            bell.notify_one();
+            table.expired.push(bell);
         }
     }
 }

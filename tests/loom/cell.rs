@@ -134,12 +134,10 @@ fn is_an_edge(give: fn(&Cell<u8>), take: fn(&Cell<u8>) -> bool) {
 
 #[test]
 fn operations_on_an_integer_give_and_take_what_was_done_before() {
-    let gives: [fn(&Cell<u8>); 3] = [
-        |c| assert_eq!(c.fetch_add(1), 0),
-        |c| assert_eq!(c.fetch_sub(255), 0),
-        |c| assert_eq!(c.compare_exchange(0, 1), Ok(0)),
-    ];
-    let takes: [fn(&Cell<u8>) -> bool; 3] = [
+    let gives: [fn(&Cell<u8>); 3] =
+        [|c| _ = c.fetch_add(1), |c| _ = c.fetch_sub(255), |c| _ = c.compare_exchange(0, 1)];
+    let takes: [fn(&Cell<u8>) -> bool; 4] = [
+        |c| c.compare_exchange(0, 2) == Err(1),
         |c| c.read() == 1,
         |c| c.compare_exchange(1, 2) == Ok(1),
         |c| c.compare_exchange(9, 2) == Err(1),

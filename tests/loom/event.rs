@@ -138,7 +138,7 @@ fn a_verdict_is_found_when_the_cap_of_a_sleep_has_passed() {
             })
         };
         dead.store(1, Relaxed);
-        model::let_caps_strike();
+        model::let_caps_strike(1);
         assert_eq!(waiter.join().unwrap(), Some("dead"));
     });
 }
