@@ -4,6 +4,7 @@
 #![cfg_attr(any(not(feature = "serde"), loom), allow(dead_code))]
 
 mod error;
+#[cfg(loom)]
 #[doc(hidden)]
 pub mod internals;
 mod lock;
