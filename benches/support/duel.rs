@@ -348,7 +348,12 @@ pub fn shared_memory(len_bytes: usize) -> *mut u8 {
 
 /// Compares contestants by the median of their samples in turn. Prints one line for each placement
 /// met; the ratio is to the first contestant of the same turn, more than 1 is slower.
-pub fn compare<const W: usize>(title: &str, shape: Shape, duels: &mut [(&str, Duel<W>)], turns: usize) {
+pub fn compare<const W: usize>(
+    title: &str,
+    shape: Shape,
+    duels: &mut [(&str, Duel<W>)],
+    turns: usize,
+) {
     let mut samples: Vec<(usize, usize, Placement, f64)> = Vec::new();
     let mut counts = vec![1000u64; duels.len()];
     for (contestant, (_, duel)) in duels.iter_mut().enumerate() {
@@ -365,7 +370,10 @@ pub fn compare<const W: usize>(title: &str, shape: Shape, duels: &mut [(&str, Du
     }
     for placement in [Placement::Smt, Placement::Near, Placement::Far] {
         let of = |contestant| {
-            samples.iter().filter(move |s| s.1 == contestant && s.2 == placement).map(|s| (s.0, s.3))
+            samples
+                .iter()
+                .filter(move |s| s.1 == contestant && s.2 == placement)
+                .map(|s| (s.0, s.3))
         };
         if of(0).next().is_none() {
             continue;
