@@ -1,5 +1,11 @@
 //! Why something could not be done: the crate's common error, and the errors of single verbs.
 
+#[cfg(feature = "serde")]
+mod process;
+
+#[cfg(feature = "serde")]
+pub use process::{PanicInfo, ProcessError};
+
 use std::fmt;
 use std::io;
 
@@ -75,8 +81,8 @@ pub enum Error {
     },
     /// The handle belongs to the process that made it, and this is a forked child.
     WrongProcess,
-    /// This end of a ring or pipe has another owner, who lives, or was closed.
-    NotOwner,
+    /// A message is still lent, in place: give it back first.
+    Lent,
     /// The sender of a handle was gone before the handle was received.
     HandleGone,
     /// Neither the take-over hook nor `shmkit::init` ran before `main` of this process.
@@ -107,8 +113,8 @@ pub enum Error {
     /// The function is not part of the executable, so that a child could not find it.
     ForeignFunction,
     /// A child process did not return a value.
-    #[cfg(all(feature = "serde", not(loom)))]
-    Process(crate::process::ProcessError),
+    #[cfg(feature = "serde")]
+    Process(ProcessError),
     /// The kernel refused.
     Os(io::Error),
 }
@@ -154,7 +160,7 @@ impl fmt::Display for Error {
                 write!(f, "index {index} is out of range for {len} elements")
             }
             Error::WrongProcess => f.write_str("the handle belongs to another process"),
-            Error::NotOwner => f.write_str("this end belongs to another process or is closed"),
+            Error::Lent => f.write_str("a message is still lent, in place"),
             Error::HandleGone => f.write_str("the sender of the handle is gone"),
             Error::NotInitialised => {
                 f.write_str("call shmkit::init() first in main to start processes from here")
@@ -172,7 +178,7 @@ impl fmt::Display for Error {
             Error::ForeignFunction => {
                 f.write_str("the function is not part of the executable of this process")
             }
-            #[cfg(all(feature = "serde", not(loom)))]
+            #[cfg(feature = "serde")]
             Error::Process(e) => e.fmt(f),
             Error::Os(e) => e.fmt(f),
         }
@@ -182,7 +188,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            #[cfg(all(feature = "serde", not(loom)))]
+            #[cfg(feature = "serde")]
             Error::Process(e) => Some(e),
             Error::Os(e) => Some(e),
             _ => None,

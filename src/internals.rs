@@ -10,8 +10,21 @@ pub fn participant(slot: u32, generation: u32) -> ParticipantId {
     ParticipantId::new(slot, generation)
 }
 
-/// Lets the timeout of every sleep pass that can; see the futex model.
+/// Time, as a model lets it pass.
 #[cfg(loom)]
-pub fn expire_all() {
-    crate::sync::futex::expire_all();
+pub mod model {
+    use std::time::Duration;
+
+    /// What [`pass_time`] moves the clock by.
+    pub const STEP: Duration = crate::sync::clock::STEP;
+
+    /// Moves the clock by [`STEP`]; nobody is woken.
+    pub fn pass_time() {
+        crate::sync::clock::pass();
+    }
+
+    /// Ends as many sleeps as `count` by their cap or deadline, now or when they begin.
+    pub fn let_caps_strike(count: usize) {
+        crate::sync::futex::let_caps_strike(count);
+    }
 }

@@ -1,6 +1,10 @@
 //! Shared-memory IPC for Linux.
 
+// Handles travel in encoded messages; without a codec what moves them has no user.
+#![cfg_attr(any(not(feature = "serde"), loom), allow(dead_code))]
+
 mod error;
+#[cfg(loom)]
 #[doc(hidden)]
 pub mod internals;
 mod lock;
@@ -40,7 +44,7 @@ pub use {
     lock::error::{LockError, OwnerDied},
     lock::guarded::LockGuard,
     lock::slice::ArrayGuard,
-    pipe::{RecvError, SendError},
+    pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
     primitives::Lock,
     region::{Region, RegionOptions},
     value::Value,

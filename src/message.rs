@@ -3,6 +3,7 @@
 //! The wire format is postcard, whose specification is fixed, so that two builds of one program
 //! understand each other.
 
+use crate::region::transfer::take_reason;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -31,11 +32,32 @@ impl<T: Serialize + DeserializeOwned> Message for T {}
 
 /// The bytes of `value`, or why it has none.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+    take_reason(); // of an error that nobody asked about
     postcard::to_allocvec(value).map_err(reason)
+}
+
+/// The bytes of `value`, written over the start of `scratch`, which grows as needed.
+pub(crate) fn encode_into<'a, T: Serialize>(
+    value: &T,
+    scratch: &'a mut Vec<u8>,
+) -> Result<&'a [u8], String> {
+    loop {
+        match postcard::to_slice(value, scratch).map(|bytes| bytes.len()) {
+            Ok(len) => return Ok(&scratch[..len]),
+            Err(postcard::Error::SerializeBufferFull) => {
+                let grown = (scratch.len() * 2).max(256);
+                let room = scratch.try_reserve_exact(grown - scratch.len());
+                room.map_err(|e| e.to_string())?;
+                scratch.resize(grown, 0);
+            }
+            Err(e) => return Err(reason(e)),
+        }
+    }
 }
 
 /// The value in `bytes`, all of which must belong to it.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    take_reason();
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
         Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),
@@ -44,7 +66,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 }
 
 fn reason(e: postcard::Error) -> String {
-    crate::region::transfer::take_reason().unwrap_or_else(|| e.to_string())
+    take_reason().unwrap_or_else(|| e.to_string())
 }
 
 #[cfg(test)]

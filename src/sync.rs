@@ -10,6 +10,9 @@ mod real {
 
     pub(crate) use crate::sys::{cpu, futex};
     pub(crate) use std::hint::spin_loop;
+    pub(crate) fn now() -> std::time::Instant {
+        std::time::Instant::now()
+    }
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize,
         Ordering, compiler_fence, fence,

@@ -56,3 +56,25 @@ pub fn differences(counted: &Counts, plain: &PlainCounts) -> (usize, Vec<String>
     }
     (differing, lines)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::{PADDING, Words};
+    use super::*;
+
+    #[test]
+    fn every_kind_of_difference_is_seen() {
+        let mut counted = Counts::default();
+        let text = [&b"same\0more\0more\0only\0"[..], &[0; PADDING]].concat();
+        Words::new(&text, text.len() - PADDING).for_each(|word| counted.count(word));
+        let plain = |words: &[(&str, u64)]| -> PlainCounts {
+            words.iter().map(|&(word, times)| (word.into(), times)).collect()
+        };
+        let same = plain(&[("same", 1), ("more", 2), ("only", 1)]);
+        assert_eq!(differences(&counted, &same), (0, vec![]));
+        let (differing, lines) =
+            differences(&counted, &plain(&[("same", 1), ("more", 1), ("not", 1)]));
+        assert_eq!((differing, lines.len()), (3, 3));
+        assert!(lines.contains(&r#""more": 2 by the workers, 1 by the plain count"#.to_string()));
+    }
+}

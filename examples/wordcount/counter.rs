@@ -12,7 +12,7 @@ use super::remarks::Remark;
 use super::words::{PADDING, Words, normalise};
 
 /// Text is read in pieces of this many bytes, so that a piece stays in the processor's cache.
-const PIECE_BYTES: usize = 256 << 10;
+pub const PIECE_BYTES: usize = 256 << 10;
 
 /// A file with a zero byte among the first so many bytes is not text.
 pub const BINARY_BYTES: usize = 8 << 10;
@@ -42,7 +42,13 @@ impl Counter {
     /// Adds the words of the file at `path`. Never waits, whatever the path names by now.
     pub fn count_file(&mut self, path: &Path) -> Outcome {
         match open(path) {
-            Ok(file) => self.count_text(file),
+            Ok((file, bytes)) => {
+                let outcome = self.count_text(file);
+                if outcome.remark == Some(Remark::Binary) {
+                    self.done_bytes.fetch_add(bytes);
+                }
+                outcome
+            }
             Err(remark) => Outcome { bytes: 0, remark: Some(remark) },
         }
     }
@@ -56,14 +62,16 @@ impl Counter {
             let room = self.buffer.len() - PADDING;
             let fresh = match fill(&mut file, &mut self.buffer[carried..room]) {
                 Ok(fresh) => fresh,
-                Err(error) if bytes == 0 => return Outcome { bytes, remark: Some(Remark::of(&error)) },
+                Err(error) if bytes == 0 => {
+                    return Outcome { bytes, remark: Some(Remark::of(&error)) };
+                }
                 Err(_) => {
                     remark = Some(Remark::CutOff);
                     0
                 }
             };
             let text = &mut self.buffer[carried..carried + fresh];
-            if bytes == 0 && text[..fresh.min(BINARY_BYTES)].contains(&0) {
+            if bytes == 0 && is_binary(text) {
                 return Outcome { bytes, remark: Some(Remark::Binary) };
             }
             bytes += fresh as u64;
@@ -97,13 +105,32 @@ impl Counter {
     }
 }
 
-/// Opens a regular file. Without `O_NONBLOCK` a FIFO that took the file's place would block.
-pub fn open(path: &Path) -> Result<File, Remark> {
+/// Reads what [`Counter::count_file`] would read, and throws it away. Returns how far that came.
+/// Errors will show again when the file is counted.
+pub fn warm_file(path: &Path, buffer: &mut [u8]) -> u64 {
+    let Ok((mut file, length)) = open(path) else { return 0 };
+    let mut bytes = 0;
+    loop {
+        match fill(&mut file, buffer) {
+            Ok(0) | Err(_) => return bytes,
+            Ok(fresh) if bytes == 0 && is_binary(&buffer[..fresh]) => return length,
+            Ok(fresh) => bytes += fresh as u64,
+        }
+    }
+}
+
+/// Whether a file with this beginning is not text.
+fn is_binary(beginning: &[u8]) -> bool {
+    beginning[..beginning.len().min(BINARY_BYTES)].contains(&0)
+}
+
+/// Opens a regular file and tells its length. Without `O_NONBLOCK` a FIFO that took the file's place would block.
+fn open(path: &Path) -> Result<(File, u64), Remark> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(libc::O_NONBLOCK);
     let file = options.open(path).map_err(|error| Remark::of(&error))?;
     match file.metadata() {
-        Ok(metadata) if metadata.is_file() => Ok(file),
+        Ok(metadata) if metadata.is_file() => Ok((file, metadata.len())),
         Ok(_) => Err(Remark::NotAFile),
         Err(error) => Err(Remark::of(&error)),
     }

@@ -101,8 +101,8 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
+    use super::super::words::normalise;
     use super::*;
-    use super::words::normalise;
 
     fn count(counts: &mut Counts, text: &str) {
         let mut padded = text.as_bytes().to_vec();

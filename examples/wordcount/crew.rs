@@ -84,15 +84,11 @@ impl<'l> Crew<'l> {
     fn keep_one_busy(&self) {
         let mut fruitless = 0;
         while fruitless < FRUITLESS && self.work().is_left() {
-            fruitless += 1;
-            match Worker::start(self.names.clone(), self.done_bytes.clone()) {
-                Ok(worker) => {
-                    if self.feed(worker) {
-                        fruitless = 0;
-                    }
-                }
-                Err(error) => self.report(format!("no worker could be started: {error}")),
-            }
+            let worker = match Worker::start(self.names.clone(), self.done_bytes.clone()) {
+                Ok(worker) => worker,
+                Err(error) => return self.report(format!("no worker could be started: {error}")),
+            };
+            fruitless = if self.feed(worker) { 0 } else { fruitless + 1 };
         }
     }
 
@@ -101,7 +97,7 @@ impl<'l> Crew<'l> {
         let mut answered = false;
         loop {
             while worker.in_hand.len() < IN_HAND
-                && let Some(group) = self.work().take()
+                && let Some(group) = self.next_group()
             {
                 worker.give(group, self.list);
             }
@@ -159,6 +155,11 @@ impl<'l> Crew<'l> {
         }
     }
 
+    /// Takes a group without keeping the lock, as `self.work().take()` would in a condition.
+    fn next_group(&self) -> Option<Group> {
+        self.work().take()
+    }
+
     fn report(&self, incident: String) {
         self.totals().incidents.push(incident);
     }
@@ -188,7 +189,8 @@ impl Worker {
         let (their_jobs, jobs) = Pipe::simplex()?;
         let (answers, their_answers) = Pipe::simplex()?;
         let arguments = (names, their_jobs, their_answers, done_bytes);
-        let process = Process::builder().name("worker").daemon(true).spawn(arguments, worker::work)?;
+        let process =
+            Process::builder().name("worker").daemon(true).spawn(arguments, worker::work)?;
         let (in_hand, numbers) = (VecDeque::new(), Vec::new());
         Ok(Worker { process, jobs, answers, in_hand, numbers })
     }
@@ -203,5 +205,42 @@ impl Worker {
     fn kill(&self) {
         // It may have died already, which is as good.
         let _ = self.process.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::super::files;
+    use super::*;
+
+    #[test]
+    fn files_that_change_after_they_were_listed_stop_nobody() {
+        let root = std::env::temp_dir().join(format!("shmkit-crew-{}", std::process::id()));
+        fs::create_dir_all(&root).unwrap();
+        let path = |name: &str| root.join(name);
+        for name in ["same", "vanishes", "fifo", "directory", "loop", "grows"] {
+            fs::write(path(name), "word").unwrap();
+        }
+        let (list, _) = files::list(std::slice::from_ref(&root), false);
+        for name in ["vanishes", "fifo", "directory", "loop"] {
+            fs::remove_file(path(name)).unwrap();
+        }
+        mknodat(CWD, path("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        fs::create_dir(path("directory")).unwrap();
+        symlink("loop", path("loop")).unwrap();
+        fs::write(path("grows"), "word and more").unwrap();
+
+        let totals = count(&list, 2, false, &Value::new(0).unwrap()).unwrap();
+        fs::remove_dir_all(&root).unwrap();
+        assert_eq!(totals.counts.top(3), [(&b"word"[..], 2), (b"and", 1), (b"more", 1)]);
+        let remarks: Vec<_> = totals.remarks.iter().map(|(kind, count, _)| (kind, count)).collect();
+        let expected = [(Remark::NotAFile, 2), (Remark::Unreadable, 1), (Remark::Vanished, 1)];
+        assert_eq!(remarks, expected);
+        assert!(totals.incidents.is_empty());
     }
 }

@@ -32,7 +32,7 @@ mod work;
 mod worker;
 
 use std::env;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use counter::Counter;
@@ -43,10 +43,7 @@ use progress::Progress;
 
 fn main() -> ExitCode {
     let done = match Request::parse(env::args_os().skip(1)) {
-        Ok(Request::Help) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
+        Ok(Request::Help) => say(HELP).map(|()| true),
         Ok(Request::Count(options)) => run(&options),
         Err(mistake) => {
             eprintln!("wordcount: {mistake}; --help tells more");
@@ -78,24 +75,19 @@ fn run(options: &Options) -> shmkit::Result<bool> {
     let ((), alone) = progress.watch("one process", || count_alone(&list, &progress));
 
     totals.remarks.extend(found);
-    print!("{}", report::words(&totals, list.files().len(), options.top));
-    print!("{}", report::oddities(&totals.remarks, &totals.incidents));
-    print!("{}", report::speed(totals.bytes, &who, together, alone));
-    let right = !options.check || is_right(&list, &totals, &progress);
+    say(&report::words(&totals, list.files().len(), options.top))?;
+    say(&report::oddities(&totals.remarks, &totals.incidents))?;
+    say(&report::speed(totals.bytes, &who, together, alone))?;
+    let right = !options.check || is_right(&list, &totals, &progress)?;
     Ok(right && totals.given_up == 0)
 }
 
-/// Compares with a plain count and says how that went.
-fn is_right(list: &FileList, totals: &Totals, progress: &Progress) -> bool {
-    let (plain, _) = progress.watch("plain count", || check::plain_count(list, &progress.done_bytes));
-    let (differing, examples) = check::differences(&totals.counts, &plain);
-    if differing == 0 {
-        println!("check: all {} words as often as in a plain count", plain.len());
-    } else {
-        println!("check: FAILED, {} counted differently", report::plural(differing, "word"));
-        examples.iter().for_each(|example| println!("  {example}"));
+/// Reads every file once.
+fn warm(list: &FileList, progress: &Progress) {
+    let mut buffer = vec![0; counter::PIECE_BYTES];
+    for path in list.paths() {
+        progress.done_bytes.fetch_add(counter::warm_file(path, &mut buffer));
     }
-    differing == 0
 }
 
 /// The same work in this process: what the speed-up is measured against.
@@ -106,12 +98,16 @@ fn count_alone(list: &FileList, progress: &Progress) {
     }
 }
 
-/// Reads every file and throws the text away. Errors will show again when the files are counted.
-fn warm(list: &FileList, progress: &Progress) {
-    for path in list.paths() {
-        if let Ok(mut file) = counter::open(path) {
-            let copied = io::copy(&mut file, &mut io::sink());
-            progress.done_bytes.fetch_add(copied.unwrap_or(0));
-        }
-    }
+/// Compares with a plain count and says how that went.
+fn is_right(list: &FileList, totals: &Totals, progress: &Progress) -> shmkit::Result<bool> {
+    let plain = || check::plain_count(list, &progress.done_bytes);
+    let (plain, _) = progress.watch("plain count", plain);
+    let (differing, examples) = check::differences(&totals.counts, &plain);
+    say(&report::check(plain.len(), differing, &examples))?;
+    Ok(differing == 0)
+}
+
+/// Prints, and fails when nobody reads on, where `print!` would panic.
+fn say(text: &str) -> shmkit::Result<()> {
+    Ok(io::stdout().write_all(text.as_bytes())?)
 }

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -66,8 +67,8 @@ impl Request {
                 _ => options.paths.push(argument.into()),
             }
         }
-        if let Some(missing) = options.paths.iter().find(|path| !path.exists()) {
-            return Err(format!("{} does not exist", missing.display()));
+        for path in &options.paths {
+            fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         if options.paths.is_empty() {
             options.paths.push(package_root());
@@ -79,7 +80,9 @@ impl Request {
 
 fn number(option: &str, least: usize, value: Option<OsString>) -> Result<usize, String> {
     let value = value.and_then(|value| value.to_str()?.parse().ok());
-    value.filter(|&number| number >= least).ok_or(format!("{option} wants a number from {least} on"))
+    value
+        .filter(|&number| number >= least)
+        .ok_or(format!("{option} wants a number from {least} on"))
 }
 
 /// The nearest directory upwards from here with a `Cargo.toml`, or the current one.

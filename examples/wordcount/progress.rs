@@ -48,7 +48,10 @@ impl Progress {
             let bytes = (self.done_bytes.get() - before).min(total);
             let speed = bytes as f64 / MIB / start.elapsed().as_secs_f64();
             let percent = 100 * bytes / total;
-            eprint!("\r{what}: {percent:3} % of {:.1} MiB, {speed:.0} MiB/s\x1b[K", total as f64 / MIB);
+            eprint!(
+                "\r{what}: {percent:3} % of {:.1} MiB, {speed:.0} MiB/s\x1b[K",
+                total as f64 / MIB
+            );
             let _ = io::stderr().flush();
         }
         eprint!("\r\x1b[K");

@@ -129,7 +129,10 @@ mod tests {
     #[test]
     fn letters_digits_and_high_bytes_make_words() {
         assert_eq!(words(b"Don't PANIC, 42!"), [&b"don"[..], b"t", b"panic", b"42"]);
-        assert_eq!(words("na\u{ef}ve \u{c9}t\u{e9}".as_bytes()), plain("na\u{ef}ve \u{c9}t\u{e9}".as_bytes()));
+        assert_eq!(
+            words("na\u{ef}ve \u{c9}t\u{e9}".as_bytes()),
+            plain("na\u{ef}ve \u{c9}t\u{e9}".as_bytes())
+        );
         assert_eq!(words(b"\xff\x00\x80a"), [&b"\xff"[..], b"\x80a"]);
         assert!(words(b"").is_empty() && words(b" \t\n-_@[`{").is_empty());
     }

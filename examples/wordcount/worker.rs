@@ -1,7 +1,7 @@
 //! The worker: what runs in the other processes.
 
 use serde::{Deserialize, Serialize};
-use shmkit::{Array, Receiver, Sender, Value};
+use shmkit::{Array, LockError, Receiver, Sender, Value};
 
 use super::counter::Counter;
 use super::counts::News;
@@ -32,9 +32,9 @@ pub fn work(
     answers: Sender<Answer>,
     done_bytes: Value<u64>,
 ) {
-    let names = names.to_vec();
+    let names = copy(&names);
     let mut counter = Counter::new(done_bytes);
-    while let Ok(job) = jobs.recv() {
+    for job in jobs.iter() {
         let (mut bytes, mut remarks) = (0, Vec::new());
         let paths = paths_from(&names, job.name_at as usize);
         for (number, path) in (0..job.files).zip(paths) {
@@ -46,5 +46,15 @@ pub fn work(
         if answers.send(Answer { news, bytes, remarks }).is_err() {
             break;
         }
+    }
+}
+
+/// The names, out of shared memory.
+fn copy(names: &Array<u8>) -> Vec<u8> {
+    match names.lock() {
+        Ok(guard) => guard.to_vec(),
+        // A worker was killed while it held the lock. It changed nothing.
+        Err(LockError::OwnerDied(guard)) => guard.recover().to_vec(),
+        Err(error) => panic!("the names cannot be read: {error}"),
     }
 }

@@ -18,8 +18,8 @@
 //!   release either finds WAITERS and wakes one, or nobody was asleep. (A killed waker, or a
 //!   wake-up that went to somebody who was then killed, breaks this; the cap of a sleep repairs it.)
 //! - I3. ABANDONED is set by whoever takes the lock over from the dead and by a release that says
-//!   so; it goes only by `mark_recovered` or a clean release. While it stands, every acquisition is
-//!   told [`Acquired::OwnerDied`].
+//!   so; only the owner's `mark_recovered` takes it away. While it stands, every acquisition is told
+//!   [`Acquired::OwnerDied`].
 //! - I4. `holder` is written by the owner only. It decides nothing but the answer `WouldDeadlock`:
 //!   a thread finds its own mark there exactly while it holds the lock.
 //!
@@ -28,18 +28,18 @@
 //! | edge | Release | Acquire | then visible |
 //! |---|---|---|---|
 //! | hand-over | `unlock` swaps `word` | any acquisition swaps `word` | all that the owner wrote |
-//! | hand-over (query) | `unlock` swaps `word` | the slow path loads `word` | `holder` cleared by that owner |
 //!
 //! Every change of `word` is a read-modify-write, so the flags that waiters add in between do not
 //! end the release sequence. Announcing needs no fence: the flag and the state are one word, and
-//! the kernel compares it again before the sleep.
+//! the kernel compares it again before the sleep. `holder` needs no edge: nobody but this thread
+//! writes this thread's mark, and a thread sees its own writes in order.
 //! The writes of a dead owner are ordered before its take-over by the kernel, which frees the dead
 //! one's liveness lock after its last instruction, and by the call that found it free.
 //!
 //! # Death
 //!
-//! Killed before the first swap: nothing happened. While holding: the next one that waits (or
-//! tries) finds the owner dead before its first sleep, or at the end of a cap, and takes over. While
+//! Killed before the first swap: nothing happened. While holding: whoever tries finds the owner dead
+//! at once, whoever waits finds it dead at the end of the first nap, and takes over. While
 //! repairing: ABANDONED stands again for the next. After the swap of a release but before the wake:
 //! a sleeper takes the free lock one cap later. While asleep: only WAITERS is left behind, which
 //! costs one vain wake-up.
@@ -103,9 +103,10 @@ pub enum LockFailure {
 /// In which state a lock is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
-    /// What it protects is good.
+    /// As it was acquired: good, or still to be repaired if nobody called
+    /// [`RawLock::mark_recovered`].
     Clean,
-    /// What it protects needs a repair: the next owner is told.
+    /// In need of a repair: the next owner is told.
     Abandon,
 }
 
@@ -161,14 +162,15 @@ impl RawLock {
     /// alone. Never blocks; enters the kernel only if somebody sleeps.
     #[inline]
     pub fn unlock(&self, who: &impl Liveness, release: Release) {
-        // Relaxed: if this names us, we wrote it, and nobody else changes it (I1).
-        if self.word.load(Relaxed) & ID_MASK != who.me().word() {
+        // Relaxed: if this names us, we wrote it, and nobody else changes more than WAITERS (I1).
+        let word = self.word.load(Relaxed);
+        if word & ID_MASK != who.me().word() {
             return;
         }
         // Relaxed: the hand-over carries it, and until then it is read only by our own threads.
         self.holder.store(0, Relaxed);
         let left = match release {
-            Release::Clean => FREE,
+            Release::Clean => word & ABANDONED,
             Release::Abandon => ABANDONED,
         };
         // hand-over, Release: what we wrote under the lock goes to the next acquisition (Acquire).
@@ -193,8 +195,8 @@ impl RawLock {
     /// Whether the calling thread holds the lock; this answer does not go stale.
     pub fn is_held(&self, who: &impl Liveness) -> bool {
         let me = who.me();
-        // hand-over (query), Acquire: a former owner of our participant has cleared `holder`.
-        self.word.load(Acquire) & ID_MASK == me.word() && self.is_signed(me)
+        // Relaxed: if this thread holds the lock, both words are its own doing (I4).
+        self.word.load(Relaxed) & ID_MASK == me.word() && self.is_signed(me)
     }
 
     #[cold]
@@ -211,8 +213,8 @@ impl RawLock {
         // Whom we slept for: still the owner after the sleep is reason to ask whether it lives.
         let mut slept_for = None;
         loop {
-            // hand-over (query), Acquire: `is_signed` below must see what former owners cleared.
-            let word = self.word.load(Acquire);
+            // Relaxed: an acquisition is ordered by its own compare-and-swap.
+            let word = self.word.load(Relaxed);
             let Some(owner) = ParticipantId::from_word(word) else {
                 // I2: we may have used up the wake-up of another sleeper, so we announce for it.
                 let waiters = if slept_for.is_some() { WAITERS } else { word & WAITERS };
@@ -224,7 +226,7 @@ impl RawLock {
             if owner == me && self.is_signed(me) {
                 return Err(LockFailure::WouldDeadlock);
             }
-            if slept_for.is_none_or(|id| id == owner) && is_dead(who, owner) {
+            if (slept_for == Some(owner) || deadline.has_passed()) && is_dead(who, owner) {
                 // I2: the dead one may have left sleepers without the flag.
                 match self.take(word, me, ABANDONED | WAITERS) {
                     Some(acquired) => return Ok(acquired),
@@ -298,7 +300,7 @@ impl Default for RawLock {
 /// from the high end. So what a dead owner left is not mistaken for our own.
 #[inline]
 fn mark(me: ParticipantId) -> u32 {
-    me.word() ^ token().reverse_bits()
+    me.word() ^ token()
 }
 
 fn is_dead(who: &impl Liveness, id: ParticipantId) -> bool {

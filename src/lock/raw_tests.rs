@@ -95,15 +95,17 @@ fn a_lock_left_by_a_sweep_is_taken_over() {
 #[test]
 fn owners_are_told_of_a_death_until_it_is_repaired() {
     let (lock, me) = (orphan(), alive(0));
-    for _ in 0..3 {
+    for release in [Release::Abandon, Release::Clean, Release::Abandon, Release::Clean] {
         assert_eq!(lock.lock(&me, soon()), Ok(Acquired::OwnerDied));
-        lock.unlock(&me, Release::Abandon);
+        lock.unlock(&me, release);
         assert_eq!(lock.owner(), None);
     }
     assert_eq!(lock.try_lock(&me), Ok(Acquired::OwnerDied));
     lock.mark_recovered();
     lock.unlock(&me, Release::Clean);
     assert_eq!(lock.lock(&me, soon()), Ok(Acquired::Clean));
+    lock.unlock(&me, Release::Abandon);
+    assert_eq!(lock.lock(&me, soon()), Ok(Acquired::OwnerDied));
 }
 
 #[test]

@@ -151,6 +151,16 @@ mod tests {
     }
 
     #[test]
+    fn nobody_spins_for_a_waker_on_the_same_processor() {
+        let spin = Spin::new();
+        let stayed = (0..1000).find_map(|_| {
+            let (before, spun) = (here(), spin.until(here(), Deadline::Never, || Some(())));
+            (before == here()).then_some(spun)
+        });
+        assert_eq!(stayed, Some(None));
+    }
+
+    #[test]
     fn nobody_spins_for_the_past() {
         assert_eq!(Spin::new().until(ELSEWHERE, Deadline::Now, || Some(())), None);
     }

@@ -11,7 +11,7 @@ pub enum SendError<T> {
     Full(T),
     /// There was no room for as long as the call was to wait.
     Timeout(T),
-    /// The receiver is closed or dead and will not come back.
+    /// The receiver is closed or dead and will not come back, or this end was closed.
     Disconnected(T),
     /// The message can never be in the pipe as a whole: only a blocking send streams it.
     TooLarge(T),
@@ -33,7 +33,7 @@ pub enum RecvError {
     Empty,
     /// There was no message for as long as the call was to wait.
     Timeout,
-    /// All messages have been received, and the sender is closed or dead.
+    /// All messages have been received, and the sender is closed or dead; or this end was closed.
     Disconnected,
     /// The message is longer than the buffer; it is still there.
     TooShort {
@@ -61,7 +61,7 @@ impl<T> SendError<T> {
             SendError::Disconnected(_) => Error::Disconnected,
             SendError::TooLarge(_) => Error::TooLarge,
             SendError::Encode(_, why) => Error::Encode(why.clone()),
-            SendError::Busy(_) => Error::InvalidArgument("a loan of this end is still out"),
+            SendError::Busy(_) => Error::Lent,
             SendError::WrongProcess(_) => Error::WrongProcess,
             SendError::Os(e) => Error::Os(e.kind().into()),
         }
@@ -139,7 +139,7 @@ impl fmt::Display for RecvError {
             RecvError::Disconnected => Error::Disconnected.fmt(f),
             RecvError::TooShort { needed } => Error::TooShort { needed: *needed }.fmt(f),
             RecvError::Decode(why) => write!(f, "cannot decode the message: {why}"),
-            RecvError::Busy => f.write_str("a received message of this end is still borrowed"),
+            RecvError::Busy => Error::Lent.fmt(f),
             RecvError::WrongProcess => Error::WrongProcess.fmt(f),
             RecvError::Corrupt => f.write_str("the sender has left nonsense in the pipe"),
             RecvError::Os(e) => e.fmt(f),
@@ -157,7 +157,7 @@ impl From<RecvError> for Error {
             RecvError::Disconnected => Error::Disconnected,
             RecvError::TooShort { needed } => Error::TooShort { needed },
             RecvError::Decode(why) => Error::Decode(why),
-            RecvError::Busy => Error::InvalidArgument("a received message is still borrowed"),
+            RecvError::Busy => Error::Lent,
             RecvError::WrongProcess => Error::WrongProcess,
             RecvError::Corrupt => Error::Corrupt("records of a pipe"),
             RecvError::Os(e) => e.into(),

@@ -39,10 +39,10 @@ use crate::sys::entry::FnPointer;
 )]
 pub trait Args: Message + sealed::Sealed {
     /// The functions that take these arguments: `fn(A, B, ..) -> R`.
-    type Fn<R: 'static>: Copy + FnPointer;
+    type Fn<R>: Copy + FnPointer;
 
     #[doc(hidden)]
-    fn call<R: 'static>(self, function: Self::Fn<R>) -> R;
+    fn call<R>(self, function: Self::Fn<R>) -> R;
 }
 
 mod sealed {
@@ -51,10 +51,10 @@ mod sealed {
 
 macro_rules! args {
     ($($arg:ident $value:ident),*) => {
-        impl<$($arg: Message + 'static),*> sealed::Sealed for ($($arg,)*) {}
-        impl<$($arg: Message + 'static),*> Args for ($($arg,)*) {
-            type Fn<R: 'static> = fn($($arg),*) -> R;
-            fn call<R: 'static>(self, function: Self::Fn<R>) -> R {
+        impl<$($arg: Message),*> sealed::Sealed for ($($arg,)*) {}
+        impl<$($arg: Message),*> Args for ($($arg,)*) {
+            type Fn<R> = fn($($arg),*) -> R;
+            fn call<R>(self, function: Self::Fn<R>) -> R {
                 let ($($value,)*) = self;
                 function($($value),*)
             }

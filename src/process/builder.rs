@@ -63,11 +63,7 @@ impl Builder {
     ///
     /// As [`Process::spawn`], and [`Error::InvalidArgument`] when a name or value holds a NUL byte,
     /// or the name of a variable is empty or holds `=`.
-    pub fn spawn<A: Args, R: Message + 'static>(
-        self,
-        args: A,
-        function: A::Fn<R>,
-    ) -> Result<Process<R>> {
+    pub fn spawn<A: Args, R: Message>(self, args: A, function: A::Fn<R>) -> Result<Process<R>> {
         if !takeover::is_armed() {
             return Err(Error::NotInitialised);
         }
@@ -84,10 +80,7 @@ impl Builder {
     /// # Errors
     ///
     /// As [`Builder::spawn`].
-    pub fn start<T: Run + 'static>(self, task: T) -> Result<Process<T::Output>>
-    where
-        T::Output: 'static,
-    {
+    pub fn start<T: Run>(self, task: T) -> Result<Process<T::Output>> {
         self.spawn((task,), T::run)
     }
 

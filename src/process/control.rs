@@ -15,8 +15,8 @@
 //! - C1. A part is written before the words that name it, and a report's words in one write: what
 //!   the words name is whole, also after SIGKILL at any instruction.
 
-use super::error::PanicInfo;
 use crate::error::Error;
+use crate::error::PanicInfo;
 use crate::message::{decode, encode};
 use crate::sys::memory;
 use crate::sys::process::above_stdio;
@@ -173,18 +173,13 @@ impl Control {
     }
 
     fn words<const N: usize>(&self, at: u64) -> io::Result<[u64; N]> {
-        let mut words = [0; N];
-        for (index, word) in words.iter_mut().enumerate() {
-            let mut bytes = [0; 8];
-            self.file.read_exact_at(&mut bytes, at + 8 * index as u64)?;
-            *word = u64::from_ne_bytes(bytes);
-        }
-        Ok(words)
+        let mut bytes = [[0; 8]; N];
+        self.file.read_exact_at(bytes.as_flattened_mut(), at)?;
+        Ok(bytes.map(u64::from_ne_bytes))
     }
 
     fn set_words<const N: usize>(&self, at: u64, words: [u64; N]) -> io::Result<()> {
-        let bytes: Vec<u8> = words.into_iter().flat_map(u64::to_ne_bytes).collect();
-        self.file.write_all_at(&bytes, at)
+        self.file.write_all_at(words.map(u64::to_ne_bytes).as_flattened(), at)
     }
 
     fn part(&self, at: u64, len_bytes: u64) -> io::Result<Vec<u8>> {

@@ -34,13 +34,12 @@ mod builder;
 mod child;
 mod control;
 mod current;
-mod error;
 mod task;
 
+pub use crate::error::{PanicInfo, ProcessError};
 pub use args::Args;
 pub use builder::Builder;
 pub use current::{Current, Parent, cpu_count, current_process, parent_process};
-pub use error::{PanicInfo, ProcessError};
 
 use crate::error::Result;
 use crate::message::{Message, decode};
@@ -138,7 +137,7 @@ impl Process<()> {
     /// executable, [`Error::NotInitialised`](crate::Error::NotInitialised) when a child could not
     /// be taken over, [`Error::Os`](crate::Error::Os) when the kernel refuses (no descriptor or
     /// process left). Nothing is left behind then.
-    pub fn spawn<A: Args, R: Message + 'static>(args: A, function: A::Fn<R>) -> Result<Process<R>> {
+    pub fn spawn<A: Args, R: Message>(args: A, function: A::Fn<R>) -> Result<Process<R>> {
         Process::builder().spawn(args, function)
     }
 
@@ -147,10 +146,7 @@ impl Process<()> {
     /// # Errors
     ///
     /// As [`Process::spawn`].
-    pub fn start<T: Run + 'static>(task: T) -> Result<Process<T::Output>>
-    where
-        T::Output: 'static,
-    {
+    pub fn start<T: Run>(task: T) -> Result<Process<T::Output>> {
         Process::builder().start(task)
     }
 }
@@ -181,7 +177,7 @@ impl<R: Message> Process<R> {
     /// use shmkit::Process;
     /// use std::time::Duration;
     ///
-    /// let child = Process::spawn((), || loop { std::thread::park() })?;
+    /// let child = Process::spawn((), || -> () { loop { std::thread::park() } })?;
     /// assert!(child.join_timeout(Duration::from_millis(1))?.is_none());
     /// child.kill()?;
     /// assert!(child.join_timeout(Duration::from_secs(30)).is_err());

@@ -7,7 +7,7 @@
 use super::args::Args;
 use super::control::{Control, Report, Start};
 use super::current::become_child;
-use super::error::PanicInfo;
+use crate::error::PanicInfo;
 use crate::message::{Message, decode, encode};
 use crate::region::transfer;
 use crate::sys::entry::Job;
@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Calls a function with decoded arguments and reports its value.
 pub(super) struct Call<A, R>(PhantomData<(A, R)>);
 
-impl<A: Args, R: Message + 'static> Job for Call<A, R> {
+impl<A: Args, R: Message> Job for Call<A, R> {
     type Entry = A::Fn<R>;
 
     fn run(function: A::Fn<R>, boot: Boot) -> i32 {

@@ -38,6 +38,9 @@ pub(crate) mod lock_byte {
     pub(crate) const CHANGE: u64 = BASE;
     /// Held shared by every user of a named region, exclusively by who removes the name.
     pub(crate) const USERS: u64 = BASE + 1;
+    /// Held while a segment that somebody else has made becomes a region.
+    #[cfg(feature = "shared_memory")]
+    pub(crate) const FORMAT: u64 = BASE - 1;
     /// Held by the occupant of a participant slot.
     pub(crate) fn participant(slot: u32) -> u64 {
         BASE + 2 + slot as u64
@@ -101,6 +104,16 @@ impl Geometry {
                 available_bytes: isize::MAX as u64,
             })?;
         Ok(plan)
+    }
+
+    /// The geometry of a region that is exactly `region_bytes` large.
+    #[cfg(feature = "shared_memory")]
+    pub(crate) fn fill(kind: u32, participants: u32, region_bytes: u64) -> Result<Geometry> {
+        let least = Geometry::plan(kind, participants, 0)?;
+        if region_bytes < least.objects_offset() {
+            return Err(Error::NoSpace);
+        }
+        Ok(Geometry { region_bytes, ..least })
     }
 
     fn directory_offset(&self) -> u64 {

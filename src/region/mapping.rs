@@ -85,14 +85,15 @@ impl Mapping {
         back(fd.as_fd(), 0, tables)?;
         let map = map(fd.as_fd(), geometry.region_bytes)?;
         let file = memory::stat(fd.as_fd())?.id;
+        let mapping = Arc::new(Mapping::with_user(map, geometry, file, path, fd)?);
         fork::exclusive(|| {
-            let mapping = Mapping::with_user(map, geometry, file, path, fd)?;
             mapping.attach()?;
             geometry.stamp(mapping.view())?;
-            let mapping = Arc::new(mapping);
             open_regions(|open| open.insert(file, Arc::downgrade(&mapping)));
-            Ok(mapping)
+            Ok(())
         })
+        // Here, and in `join`, a failed mapping is dropped outside: its drop takes the registry.
+        .map(|()| mapping)
     }
 
     /// Makes the region findable under its name.
@@ -118,14 +119,18 @@ impl Mapping {
         if memory::may_be_cut(fd.as_fd()) {
             return Err(Error::Unsealed);
         }
-        fork::exclusive(|| {
-            let known = open_regions(|open| open.get(&stat.id).and_then(Weak::upgrade));
-            if let Some(mapping) = known {
-                return Ok(mapping);
+        let known = || open_regions(|open| open.get(&stat.id).and_then(Weak::upgrade));
+        if let Some(mapping) = fork::exclusive(known) {
+            mapping.attached()?; // a forked child that opens what it inherited becomes a user
+            return Ok(mapping);
+        }
+        let map = map(fd.as_fd(), stat.len_bytes)?;
+        let geometry = Geometry::read(view_of(&map, stat.len_bytes))?;
+        let mapping = Arc::new(Mapping::with_user(map, geometry, stat.id, path, fd)?);
+        let other = fork::exclusive(|| {
+            if let Some(other) = known() {
+                return Ok(Some(other)); // another thread was faster
             }
-            let map = map(fd.as_fd(), stat.len_bytes)?;
-            let geometry = Geometry::read(view_of(&map, stat.len_bytes))?;
-            let mapping = Mapping::with_user(map, geometry, stat.id, path, fd)?;
             match adopt {
                 Some(id) => {
                     mapping.table().arrived(id)?;
@@ -134,10 +139,10 @@ impl Mapping {
                 }
                 None => mapping.attach()?,
             }
-            let mapping = Arc::new(mapping);
             open_regions(|open| open.insert(stat.id, Arc::downgrade(&mapping)));
-            Ok(mapping)
-        })
+            Ok::<_, Error>(None)
+        })?;
+        Ok(other.unwrap_or(mapping))
     }
 
     fn with_user(
@@ -280,13 +285,16 @@ impl Liveness for Attached<'_> {
     }
 }
 
+/// Maps the file behind `fd` by a description of its own: a mapping keeps its description alive, in
+/// forked children too, and there the locks of `fd`'s would outlive us.
 fn map(fd: BorrowedFd<'_>, len_bytes: u64) -> Result<MmapRaw> {
     let len = usize::try_from(len_bytes).map_err(|_| no_memory(len_bytes))?;
     if len == 0 {
         return Err(Error::NotARegion);
     }
     use std::os::fd::AsRawFd;
-    MmapOptions::new().len(len).map_raw(fd.as_raw_fd()).map_err(|e| match e.raw_os_error() {
+    let unlocked = memory::reopen(fd)?;
+    MmapOptions::new().len(len).map_raw(unlocked.as_raw_fd()).map_err(|e| match e.raw_os_error() {
         Some(libc::ENOMEM) => no_memory(len_bytes),
         _ => Error::Os(e),
     })
@@ -294,7 +302,9 @@ fn map(fd: BorrowedFd<'_>, len_bytes: u64) -> Result<MmapRaw> {
 
 fn view_of(map: &MmapRaw, len_bytes: u64) -> View<'_> {
     let base = NonNull::new(map.as_mut_ptr()).expect("a mapping is never at address 0");
-    debug_assert!(len_bytes <= map.len() as u64 && base.addr().get() as u64 % LINE_BYTES == 0);
+    debug_assert!(
+        len_bytes <= map.len() as u64 && (base.addr().get() as u64).is_multiple_of(LINE_BYTES)
+    );
     // SAFETY: V1 by M1: `map` covers `len_bytes` and is borrowed; pages are aligned to 4096. V2 by
     // the rules of `View`, through which all access goes.
     unsafe { View::new(base, len_bytes) }

@@ -11,6 +11,8 @@ mod mapping;
 mod name;
 mod object;
 mod participant;
+#[cfg(feature = "shared_memory")]
+mod segment;
 #[cfg(feature = "serde")]
 pub(crate) mod transfer;
 mod view;
@@ -21,6 +23,8 @@ pub(crate) use kind::Kind;
 pub(crate) use mapping::Attached;
 #[allow(unused_imports)]
 pub(crate) use object::{Object, Pinned, Place, Spec};
+#[cfg(feature = "serde")]
+pub(crate) use transfer::Arrival;
 pub(crate) use view::Shared;
 
 use crate::error::{Error, Result};
@@ -33,7 +37,7 @@ use std::sync::Arc;
 /// Lets a handle `$name<T: Pod>`, whose `inner` is a `$inner<T>` made by `on(Object)`, be passed to
 /// another process wherever serde values are.
 macro_rules! passed_by_handle {
-    ($name:ident in $inner:ident, $kind:expr) => {
+    ($name:ident in $inner:ident, $kind:ident) => {
         #[cfg(feature = "serde")]
         impl<T: bytemuck::Pod> serde::Serialize for $name<T> {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -44,8 +48,8 @@ macro_rules! passed_by_handle {
         #[cfg(feature = "serde")]
         impl<'de, T: bytemuck::Pod> serde::Deserialize<'de> for $name<T> {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<$name<T>, D::Error> {
-                use crate::region::{Element, Object};
-                let arrival = Object::receive(d, $kind, Element::of::<T>())?;
+                use crate::region::{Element, Kind, Object};
+                let arrival = Object::receive(d, Kind::$kind, Element::of::<T>())?;
                 let inner = $inner::on(arrival.object).map_err(serde::de::Error::custom)?;
                 Ok($name { inner })
             }

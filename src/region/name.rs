@@ -59,11 +59,22 @@ pub(crate) fn publish(fd: BorrowedFd<'_>, path: &Path) -> Result<()> {
 
 /// Makes a name free if its users are dead; `false` if one lives.
 pub(crate) fn reclaim(path: &Path) -> Result<bool> {
-    match memory::open(path) {
-        Ok(fd) => remove_if_dead(fd.as_fd(), path),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(e) => Err(e.into()),
+    let fd = match memory::open(path) {
+        Ok(fd) => fd,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(e) => return Err(e.into()),
+    };
+    if remove_if_dead(fd.as_fd(), path)? {
+        return Ok(true);
     }
+    // Not a user perhaps, but somebody who is about to remove the name: wait for that, and look
+    // once more in case it died.
+    ofd::lock(fd.as_fd(), lock_byte::USERS, Mode::Shared)?;
+    if memory::stat(fd.as_fd())?.links == 0 {
+        return Ok(true);
+    }
+    ofd::unlock(fd.as_fd(), lock_byte::USERS)?;
+    remove_if_dead(fd.as_fd(), path)
 }
 
 /// Removes the name of a region without a live user; a file that is no region is left alone.
@@ -80,8 +91,10 @@ fn remove_if_dead(fd: BorrowedFd<'_>, path: &Path) -> Result<bool> {
     removed
 }
 
-/// Removes the name if we are the last user of its file.
+/// Ends our use of the region, and removes the name if nobody else is left.
 pub(crate) fn leave(fd: BorrowedFd<'_>, path: &Path) -> Result<()> {
+    // Two that leave at once must not each be in the way of the other: ours goes first.
+    ofd::unlock(fd, lock_byte::USERS)?;
     if ofd::try_lock(fd, lock_byte::USERS, Mode::Exclusive)? {
         remove(fd, path)?;
     }

@@ -32,7 +32,7 @@
 //! An end that dies before `advance` has done nothing that the other can see; after it,
 //! everything. Nothing needs repair, and a new owner goes on from the position in shared memory.
 
-use super::indices::{CLOSED, CONSUMER, Indices, PRODUCER, Side};
+use super::indices::{CLOSED, Indices, PRODUCER, Side};
 use super::site::Site;
 use crate::region::id::{Liveness, ParticipantId};
 use crate::sync::{AtomicBool, Ordering::*};
@@ -121,7 +121,8 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     #[inline(always)]
     pub(crate) fn available(&self, wanted: u64) -> Result<u64, Stop> {
         let known = self.known();
-        if known >= wanted { Ok(known) } else { self.look(wanted) }
+        // A forked child must not go on with what its parent knew.
+        if known >= wanted && self.is_ours(self.id.get()) { Ok(known) } else { self.look(wanted) }
     }
 
     /// Looks at the peer's position. The peer's line is fetched once: position and owner are on it.
@@ -130,7 +131,7 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         let id = self.id.get();
         // Relaxed: a hint; `take_over` looks again.
         if self.mine().owner.load(Relaxed) != id || !self.is_ours(id) {
-            self.take_over(id)?;
+            self.take_over(CLOSED)?; // from the dead only: a forked child's parent may well live
         }
         let mut available = self.refresh()?;
         let in_vain = available < wanted;
@@ -153,7 +154,7 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     fn probes(&self) -> bool {
         let looks = self.looks.get().wrapping_add(1);
         self.looks.set(looks);
-        looks % LOOKS_PER_PROBE == 0
+        looks.is_multiple_of(LOOKS_PER_PROBE)
     }
 
     /// Moves `bound` to where the peer stands now. I2 is checked here and nowhere else.
@@ -190,6 +191,7 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     }
 
     /// Whether the peer has closed its end or was found dead. One load.
+    #[cfg(any(test, loom))]
     pub(crate) fn peer_is_gone(&self) -> bool {
         self.peer().is_gone()
     }
@@ -211,6 +213,11 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         self.bound.set(self.position.get());
         let alive = self.alive.get_or_init(|| Arc::new(AtomicBool::new(true)));
         Ok(Gift { role: ROLE, from, to: to.word(), alive: Arc::clone(alive) })
+    }
+
+    /// Whether this handle has closed its end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.id.get() == CLOSED
     }
 
     /// Closes this end, unless it has another owner or this is a forked copy of the handle.

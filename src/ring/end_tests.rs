@@ -1,4 +1,5 @@
 use super::super::heap::Heap;
+use super::super::indices::CONSUMER;
 use super::super::indices::VACANT;
 use super::*;
 use crate::region::id::ParticipantId;

@@ -101,7 +101,7 @@ impl<T> From<TryPushError<T>> for Error {
             TryPushError::Full(_) => Error::Full,
             TryPushError::Disconnected(_) => Error::Disconnected,
             TryPushError::Corrupt(_) => Error::Corrupt("position of a ring"),
-            TryPushError::NotOwner(_) => Error::NotOwner,
+            TryPushError::NotOwner(_) => Error::WrongProcess,
         }
     }
 }
@@ -112,8 +112,8 @@ impl From<TryPopError> for Error {
             TryPopError::Empty => Error::WouldBlock,
             TryPopError::Disconnected => Error::Disconnected,
             TryPopError::Corrupt => Error::Corrupt("position or length in a ring"),
-            TryPopError::NotOwner => Error::NotOwner,
-            TryPopError::Lent => Error::WouldDeadlock,
+            TryPopError::NotOwner => Error::WrongProcess,
+            TryPopError::Lent => Error::Lent,
         }
     }
 }
@@ -125,8 +125,8 @@ impl From<TryReserveError> for Error {
             TryReserveError::TooLarge { .. } => Error::TooLarge,
             TryReserveError::Disconnected => Error::Disconnected,
             TryReserveError::Corrupt => Error::Corrupt("position of a ring"),
-            TryReserveError::NotOwner => Error::NotOwner,
-            TryReserveError::Lent => Error::WouldDeadlock,
+            TryReserveError::NotOwner => Error::WrongProcess,
+            TryReserveError::Lent => Error::Lent,
         }
     }
 }

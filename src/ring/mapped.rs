@@ -123,11 +123,14 @@ impl<T: Pod, const ROLE: bool> End<Mapped<T>, ROLE> {
         &self,
         serializer: S,
     ) -> std::result::Result<S::Ok, S::Error> {
-        self.site().object().send(serializer, |receiver| {
-            let gift = self.give(receiver)?;
-            let indices = self.site().indices.clone();
-            Ok(Some(Box::new(move || gift.take_back(&indices))))
-        })
+        self.site().object().send(serializer, |receiver| self.give_away(receiver).map(Some))
+    }
+
+    /// Gives this end to `receiver`, and returns what gives it back should it not get there.
+    pub(crate) fn give_away(&self, receiver: ParticipantId) -> Result<Box<dyn FnOnce() + Send>> {
+        let gift = self.give(receiver)?;
+        let indices = self.site().indices.clone();
+        Ok(Box::new(move || gift.take_back(&indices)))
     }
 
     /// Decodes an end that another process has sent.
@@ -152,7 +155,7 @@ impl From<Stop> for Error {
         match stop {
             Stop::Disconnected => Error::Disconnected,
             Stop::Corrupt => Error::Corrupt("position of a ring"),
-            Stop::NotOwner => Error::NotOwner,
+            Stop::NotOwner => Error::WrongProcess,
         }
     }
 }

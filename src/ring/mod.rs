@@ -8,7 +8,7 @@
 //! killed after it everything; the other end keeps working and is told `Disconnected` when nothing
 //! is left to read. Nothing that the other end writes can move this end's bounds.
 
-mod end;
+pub(crate) mod end;
 mod error;
 #[cfg(any(test, loom))]
 mod heap;

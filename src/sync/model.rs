@@ -11,8 +11,8 @@ pub(crate) use loom::sync::atomic::{
 /// `futex(2)` as loom can explore it: same signatures as `sys::futex`.
 ///
 /// A sleeper parks until it is woken; nothing else ends its sleep, so a lost wake-up is a deadlock
-/// that loom reports. Timeouts never pass on their own: a model that needs one (the peer is dead,
-/// nobody will wake) calls [`expire_all`] where the kernel's clock would have struck.
+/// that loom reports. Timeouts never pass on their own: a model that needs them (the peer is dead,
+/// nobody will wake) calls [`let_caps_strike`].
 ///
 /// Limit: the table's mutex adds a happens-before edge between a waker and its sleeper that the
 /// kernel does not promise. Therefore each algorithm also has a model that never sleeps.
@@ -34,7 +34,6 @@ pub(crate) mod futex {
     struct Sleeper {
         address: usize,
         bell: Arc<Condvar>,
-        /// Timed sleepers are those that [`expire_all`] may end.
         timed: bool,
     }
 
@@ -42,7 +41,9 @@ pub(crate) mod futex {
     struct Table {
         /// In order of arrival, which is the order of waking.
         asleep: Vec<Sleeper>,
-        /// Those whose time has passed and who have not run since.
+        /// How many timed sleeps to come end by themselves.
+        strikes: usize,
+        /// Those whose sleep has ended so and who have not run since.
         expired: Vec<Arc<Condvar>>,
     }
 
@@ -60,15 +61,19 @@ pub(crate) mod futex {
         std::ptr::from_ref(word).addr()
     }
 
-    /// Sleeps while `word` holds `expected`, until woken or, if timed, expired by the model.
+    /// Sleeps while `word` holds `expected`, until woken or, if timed, until the caps strike.
     pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) -> Woken {
         let mut table = TABLE.lock().unwrap();
         // As in the kernel: compare and enlist are one step for every waker.
         if word.load(Ordering::SeqCst) != expected {
             return Woken::Maybe;
         }
-        let bell = Arc::new(Condvar::new());
         let timed = timeout.is_some();
+        if timed && table.strikes > 0 {
+            table.strikes -= 1;
+            return Woken::TimedOut;
+        }
+        let bell = Arc::new(Condvar::new());
         table.asleep.push(Sleeper { address: address(word), bell: Arc::clone(&bell), timed });
         while table.holds(&bell) {
             table = bell.wait(table).unwrap();
@@ -95,17 +100,46 @@ pub(crate) mod futex {
         woken
     }
 
-    /// Lets the timeout of every timed sleeper pass; for models, and only there.
-    pub(crate) fn expire_all() {
+    /// Ends `count` timed sleeps: the first who sleep, then those to come. For models, and only
+    /// there.
+    pub(crate) fn let_caps_strike(count: usize) {
         let table = &mut *TABLE.lock().unwrap();
-        let (late, asleep) = table.asleep.drain(..).partition(|s| s.timed);
-        table.asleep = asleep;
-        for sleeper in late {
-            sleeper.bell.notify_one();
-            table.expired.push(sleeper.bell);
+        for _ in 0..count {
+            let Some(at) = table.asleep.iter().position(|s| s.timed) else {
+                table.strikes += 1;
+                continue;
+            };
+            let bell = table.asleep.remove(at).bell;
+            bell.notify_one();
+            table.expired.push(bell);
         }
     }
 }
+
+/// A clock that stands still until the model moves it.
+pub(crate) mod clock {
+    use super::{AtomicU32, Ordering};
+    use std::time::{Duration, Instant};
+
+    /// How far [`pass`] moves the clock.
+    pub(crate) const STEP: Duration = Duration::from_secs(3600);
+
+    loom::lazy_static! {
+        static ref START: Instant = Instant::now();
+        static ref STEPS: AtomicU32 = AtomicU32::new(0);
+    }
+
+    /// The model's time.
+    pub(crate) fn now() -> Instant {
+        *START + STEP * STEPS.load(Ordering::SeqCst)
+    }
+
+    /// Lets [`STEP`] pass. Sleepers go on sleeping: see `futex::let_caps_strike`.
+    pub(crate) fn pass() {
+        STEPS.fetch_add(1, Ordering::SeqCst);
+    }
+}
+pub(crate) use clock::now;
 
 /// Models do not care where they run.
 pub(crate) mod cpu {

@@ -11,7 +11,7 @@
 use super::takeover::Boot;
 use crate::error::Error;
 use libc::c_void;
-use std::ffi::{c_char, c_int};
+use std::ffi::c_int;
 use std::io;
 use std::mem::transmute_copy;
 use std::os::unix::fs::FileExt;
@@ -28,12 +28,12 @@ use libc::Elf64_Phdr as ProgramHeader;
 ///
 /// The implementor is a function pointer type: one address, any non-null address of code of the
 /// right type is a valid value.
-pub unsafe trait FnPointer: Copy + 'static {}
+pub unsafe trait FnPointer: Copy {}
 
 macro_rules! fn_pointers {
     ($($arg:ident)*) => {
         // SAFETY: a function pointer type.
-        unsafe impl<Ret: 'static $(, $arg: 'static)*> FnPointer for fn($($arg),*) -> Ret {}
+        unsafe impl<Ret $(, $arg)*> FnPointer for fn($($arg),*) -> Ret {}
     };
 }
 fn_pointers!();
@@ -115,9 +115,6 @@ pub(crate) struct Image {
     headers: &'static [ProgramHeader],
 }
 
-/// An entry of `.init_array`.
-pub(crate) type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
-
 impl Image {
     /// The main program; `None` where the loader does not tell.
     ///
@@ -150,7 +147,10 @@ impl Image {
         found
     }
 
-    fn segments(&self, kind: u32) -> impl Iterator<Item = &'static ProgramHeader> + use<> {
+    pub(super) fn segments(
+        &self,
+        kind: u32,
+    ) -> impl Iterator<Item = &'static ProgramHeader> + use<> {
         let headers = self.headers;
         headers.iter().filter(move |h| h.p_type == kind)
     }
@@ -182,7 +182,7 @@ impl Image {
     }
 
     /// The bytes of a loaded range.
-    fn bytes(&self, at: usize, len_bytes: usize) -> Option<&'static [u8]> {
+    pub(super) fn bytes(&self, at: usize, len_bytes: usize) -> Option<&'static [u8]> {
         if !self.is_loaded(at, len_bytes, libc::PF_R) {
             return None;
         }
@@ -237,57 +237,6 @@ impl Image {
             Ok(()) => Ok(headers == self.header_bytes()),
         }
     }
-
-    /// The `.init_array` entries after `hook`; `None` when `hook` is not in the executable's own.
-    pub(crate) fn constructors_after(
-        &self,
-        hook: &'static Constructor,
-    ) -> Option<&'static [usize]> {
-        let all = self.init_array()?;
-        let word = size_of::<usize>();
-        let index = (&raw const *hook).addr().checked_sub(all.as_ptr().addr())? / word;
-        all.get(index + 1..)
-    }
-
-    fn init_array(&self) -> Option<&'static [usize]> {
-        const DT_INIT_ARRAY: usize = 25;
-        const DT_INIT_ARRAYSZ: usize = 27;
-        let Some(dynamic) = self.segments(libc::PT_DYNAMIC).next() else {
-            return static_init_array();
-        };
-        let table = self.bytes(dynamic.p_vaddr as usize, dynamic.p_filesz as usize)?;
-        let word = size_of::<usize>();
-        let entry = |tag: usize| {
-            table.chunks_exact(2 * word).find_map(|pair| {
-                let (key, value) = pair.split_at(word);
-                let value = usize::from_ne_bytes(value.try_into().ok()?);
-                (usize::from_ne_bytes(key.try_into().ok()?) == tag).then_some(value)
-            })
-        };
-        let bytes = self.bytes(entry(DT_INIT_ARRAY)?, entry(DT_INIT_ARRAYSZ)?)?;
-        // SAFETY: E2; the linker aligns the array to its words, and any word is a `usize`.
-        Some(unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / word) })
-    }
-}
-
-/// The array of a static program that is not position independent: it has no dynamic section.
-#[cfg(target_feature = "crt-static")]
-fn static_init_array() -> Option<&'static [usize]> {
-    unsafe extern "C" {
-        static __init_array_start: [usize; 0];
-        static __init_array_end: [usize; 0];
-    }
-    // SAFETY: E2; the linker defines both ends of one array of words.
-    Some(unsafe {
-        let start = (&raw const __init_array_start).cast::<usize>();
-        let end = (&raw const __init_array_end).cast::<usize>();
-        std::slice::from_raw_parts(start, (end.addr() - start.addr()) / size_of::<usize>())
-    })
-}
-
-#[cfg(not(target_feature = "crt-static"))]
-fn static_init_array() -> Option<&'static [usize]> {
-    None
 }
 
 #[cfg(test)]

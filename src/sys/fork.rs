@@ -13,9 +13,9 @@
 
 #![allow(unsafe_code)]
 
-use crate::sync::{AtomicI32, AtomicPtr, AtomicU32, Ordering::*};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering::*};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 const FREE: i32 = -1;

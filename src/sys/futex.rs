@@ -1,8 +1,8 @@
 //! `futex(2)`, always shared: the waker may live in another process.
 
-use crate::sync::AtomicU32;
 use rustix::io::Errno;
 use rustix::thread::futex::{self, Flags, Timespec};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// How a wait ended. None of these proves that the awaited condition holds.

@@ -1,7 +1,7 @@
 //! Who this process is, for others to look up.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Start time and PID namespace of a process, packed for a participant slot.
 ///

@@ -69,3 +69,45 @@ pub(crate) fn arm(passed: OwnedFd) -> io::Result<OwnedFd> {
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a forked child ends that does `f`.
+    fn status_of(f: impl FnOnce() -> io::Result<()>) -> libc::c_int {
+        // SAFETY: the child only makes system calls and allocates, which glibc allows it; it ends
+        // by `_exit`.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::_exit(if f().is_ok() { 0 } else { 1 });
+            }
+            let mut status = 0;
+            assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            status
+        }
+    }
+
+    #[test]
+    fn who_arms_itself_after_the_parents_end_is_killed_at_once() {
+        let status = status_of(|| {
+            let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+            drop(write);
+            arm(read).map(drop)
+        });
+        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL, "{status}");
+    }
+
+    #[test]
+    fn who_is_armed_lives_while_a_writer_does() {
+        let status = status_of(|| {
+            let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+            let armed = arm(read)?;
+            drop(armed);
+            drop(write);
+            Ok(())
+        });
+        assert_eq!(status, 0);
+    }
+}

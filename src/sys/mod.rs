@@ -1,7 +1,12 @@
 //! The kernel, one function per call: errno becomes `io::Error`, and nothing else is decided here.
 //!
-//! This is one of the four rooms that may use `unsafe`.
+//! This is one of the four rooms that may use `unsafe`. It lies below the `sync` facade, so it names
+//! the real atomics; models of the algorithms do without it.
 
+#![allow(clippy::disallowed_types)]
+
+#[cfg(all(feature = "serde", feature = "takeover"))]
+pub(crate) mod constructors;
 pub(crate) mod cpu;
 #[cfg(feature = "serde")]
 pub(crate) mod entry;
@@ -16,7 +21,7 @@ pub(crate) mod ofd;
 pub(crate) mod per_process;
 #[cfg(feature = "serde")]
 pub(crate) mod process;
-#[cfg(feature = "serde")]
+#[cfg(all(feature = "serde", feature = "takeover"))]
 pub(crate) mod stdio;
 #[cfg(feature = "serde")]
 pub(crate) mod takeover;

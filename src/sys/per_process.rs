@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::sync::{AtomicPtr, Ordering::*};
+use std::sync::atomic::{AtomicPtr, Ordering::*};
 
 pub(crate) struct PerProcess<T: 'static> {
     current: AtomicPtr<Owned<T>>,
@@ -27,7 +27,7 @@ impl<T: Send + Sync + 'static> PerProcess<T> {
         let pid = std::process::id();
         let mut known = self.current.load(Acquire);
         // SAFETY: G1; publish: a value is complete before the Release below.
-        while !unsafe { known.as_ref() }.is_some_and(|owned| owned.pid == pid) {
+        while unsafe { known.as_ref() }.is_none_or(|owned| owned.pid != pid) {
             let fresh = Box::into_raw(Box::new(Owned { pid, value: (self.make)() }));
             // publish: Release; the Acquire here and above are its partners.
             match self.current.compare_exchange(known, fresh, AcqRel, Acquire) {

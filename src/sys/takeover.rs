@@ -21,16 +21,18 @@
 #![allow(unsafe_code)]
 
 use super::entry::{Image, Target};
-use super::stdio;
 use crate::error::Error;
-use crate::sync::{AtomicBool, Ordering::Relaxed};
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 #[cfg(feature = "takeover")]
-use super::entry::Constructor;
+use super::{
+    constructors::{self, Constructor},
+    stdio,
+};
 #[cfg(feature = "takeover")]
 use std::ffi::{c_char, c_int};
 
@@ -125,7 +127,7 @@ static HOOK: Constructor = at_start;
 
 #[cfg(feature = "takeover")]
 fn is_hook_in_executable() -> bool {
-    Image::executable().is_some_and(|image| image.constructors_after(&HOOK).is_some())
+    Image::executable().is_some_and(|image| constructors::after(&HOOK, &image).is_some())
 }
 
 #[cfg(not(feature = "takeover"))]
@@ -142,7 +144,7 @@ extern "C" fn at_start(argc: c_int, argv: *const *const c_char, environment: *co
         return;
     }
     let Some(image) = Image::executable() else { return };
-    let Some(remaining) = image.constructors_after(&HOOK) else { return };
+    let Some(remaining) = constructors::after(&HOOK, &image) else { return };
     let Some((control, words)) = take_boot() else { return };
     for &constructor in remaining {
         if constructor != 0 && constructor != usize::MAX {

@@ -9,8 +9,10 @@
 //! change neither give the same one, so for a long operation [`Points::States`] tries one
 //! instruction of each state of the shared memory, and both sides of each system call.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -92,7 +94,10 @@ pub struct Report {
 /// How long a survivor may take: far longer than any does, so that only a hang reaches it.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
+const HANG: &str = "hang: no verdict after";
 const FAILURES_MAX: usize = 8;
+/// A hang takes its time, so a few of them are enough.
+const HANGS_MAX: usize = 2;
 const TRACE_MAX: usize = 1 << 20;
 const CHANGED: u64 = 1 << 62;
 const SYSTEM_CALL: u64 = 1 << 63;
@@ -118,9 +123,25 @@ struct Trace {
 /// The instructions of a traced run, and how to come to each of them fast.
 struct Path {
     instructions: Vec<u64>,
-    /// For each `k` the last `j <= k` whose address is not met before `j`: a breakpoint there
-    /// spares the steps before it.
-    landmarks: Vec<usize>,
+    /// For each `k` where a breakpoint spares the steps before it.
+    landmarks: Vec<Landmark>,
+}
+
+/// The instruction `k` of a path, and how often its address is met up to there.
+#[derive(Clone, Copy)]
+struct Landmark {
+    k: usize,
+    hits: usize,
+}
+
+impl Landmark {
+    /// A breakpoint that is hit costs about as much as this many single steps.
+    const STEPS_PER_HIT: isize = 5;
+
+    /// What it costs to be here, less the steps that would have been taken instead.
+    fn cost(self) -> isize {
+        self.hits as isize * Self::STEPS_PER_HIT - self.k as isize
+    }
 }
 
 enum Job<'a> {
@@ -136,10 +157,33 @@ enum Job<'a> {
     },
 }
 
+/// A name for a region of this kill point. Whoever leaves it behind fails.
+pub fn name(label: &str) -> String {
+    // SAFETY: plain call. Victims and third processes are of their survivor's process group.
+    format!("{}{label}", name_prefix(unsafe { libc::getpgrp() }))
+}
+
+fn name_prefix(survivor: libc::pid_t) -> String {
+    format!("crash-{survivor}-")
+}
+
+/// Removes what has been left in `/dev/shm` at the kill point of `survivor`, and says what it was.
+fn names_left(survivor: libc::pid_t) -> Vec<String> {
+    let prefix = name_prefix(survivor);
+    let entries = std::fs::read_dir("/dev/shm").unwrap().map(|entry| entry.unwrap().path());
+    let left: Vec<PathBuf> =
+        entries.filter(|path| path.display().to_string().contains(&prefix)).collect();
+    for path in &left {
+        let _ = std::fs::remove_file(path);
+    }
+    left.iter().map(|path| path.display().to_string()).collect()
+}
+
 /// Tries all kill points of `S`.
 pub fn run<S: Scenario>(deadline: Duration) -> Report {
-    let mut campaign =
-        Campaign { control: Shared::new(), deadline, only: at(), report: Report::default() };
+    static CONTROL: OnceLock<Shared<Control>> = OnceLock::new();
+    let control = CONTROL.get_or_init(Shared::new).clone();
+    let mut campaign = Campaign { control, deadline, only: at(), report: Report::default() };
     campaign.run::<S>();
     campaign.report
 }
@@ -174,7 +218,8 @@ impl Campaign {
             } else {
                 self.kill::<S>((&path, k), None);
             }
-            if self.report.failures.len() >= FAILURES_MAX {
+            let hangs = self.report.failures.iter().filter(|f| f.contains(HANG)).count();
+            if self.report.failures.len() >= FAILURES_MAX || hangs >= HANGS_MAX {
                 self.report.failures.push("and no further point was tried".into());
                 return;
             }
@@ -198,7 +243,7 @@ impl Campaign {
     fn kill<S: Scenario>(&mut self, victim: (&Path, usize), rescuer: Option<(&Path, usize)>) {
         self.report.kills += 1 + usize::from(rescuer.is_some());
         let result = self.survive::<S>(Job::Kill { victim, rescuer });
-        self.report.drifted += self.control.drifted.swap(0, SeqCst) as usize;
+        self.report.drifted += self.control.drifted.load(SeqCst) as usize;
         if let Err(failure) = result {
             let mut place = victim.0.describe(victim.1);
             if let Some((path, k)) = rescuer {
@@ -211,6 +256,7 @@ impl Campaign {
     /// Forks a survivor for `job` and waits for its verdict.
     fn survive<S: Scenario>(&self, job: Job) -> Result<(), String> {
         self.control.text_bytes.store(0, SeqCst);
+        self.control.drifted.store(0, SeqCst);
         let pid = step::fork(|| {
             // SAFETY: plain call; a group of its own, to be killed with all that it forked.
             unsafe { libc::setpgid(0, 0) };
@@ -223,11 +269,13 @@ impl Campaign {
             // SAFETY: plain call; the survivor is our child and not reaped, so the group is its.
             unsafe { libc::kill(-pid, libc::SIGKILL) };
             step::kill(pid);
-            return Err(format!("hang: no verdict after {:?}", self.deadline));
+            names_left(pid);
+            return Err(format!("{HANG} {:?}", self.deadline));
         }
-        match step::wait(pid) {
-            0 => Ok(()),
-            status => {
+        match (step::wait(pid), names_left(pid)) {
+            (0, left) if left.is_empty() => Ok(()),
+            (0, left) => Err(format!("left behind: {left:?}")),
+            (status, _) => {
                 Err(format!("{} (survivor: {})", self.control.said(), step::describe(status)))
             }
         }
@@ -301,16 +349,17 @@ fn trace(victim: &mut Victim, control: &Shared<Control>, trace: &Trace, limit: u
 /// Brings `victim` to the `k`-th instruction of `path`.
 fn advance(victim: &mut Victim, path: &Path, k: usize, control: &Control) {
     let mut at = 0;
-    #[cfg(target_arch = "x86_64")]
-    if path.landmarks[k] > 0 {
-        at = path.landmarks[k];
-        unwrap(victim.run_to(path.address(at)));
+    let landmark = path.landmarks[k];
+    if cfg!(target_arch = "x86_64") && landmark.cost() < 0 {
+        unwrap(victim.run_to(path.address(landmark.k), landmark.hits));
+        at = landmark.k;
     }
     while at < k && unwrap(victim.step()) == At::Instruction {
         at += 1;
     }
     let drifted = match victim.at() {
-        At::End => k < path.len(),
+        // The stop at the end comes before a breakpoint on the way back from its system call.
+        At::End => k + 1 < path.len(),
         At::Instruction => unwrap(victim.instruction()) != path.address(k),
     };
     control.drifted.fetch_add(u64::from(drifted), SeqCst);
@@ -322,14 +371,15 @@ impl Path {
         let instructions: Vec<u64> =
             trace.instructions[..=len].iter().map(|i| i.load(SeqCst)).collect();
         let mut path = Path { instructions, landmarks: Vec::new() };
-        let mut met = HashSet::new();
-        let mut last = 0;
+        let mut hits = HashMap::new();
+        let mut best = Landmark { k: 0, hits: 0 };
         for k in 0..=len {
-            let address = path.address(k);
-            if address != 0 && met.insert(address) {
-                last = k;
+            let hits = hits.entry(path.address(k)).and_modify(|hits| *hits += 1).or_insert(1);
+            let here = Landmark { k, hits: *hits };
+            if here.cost() < best.cost() && path.address(k) != 0 {
+                best = here;
             }
-            path.landmarks.push(last);
+            path.landmarks.push(best);
         }
         path
     }

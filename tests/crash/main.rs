@@ -8,7 +8,10 @@
 
 mod campaign;
 mod helper;
+mod lock;
 mod proof;
+mod region;
+mod ring;
 mod shared;
 mod step;
 
@@ -57,6 +60,9 @@ fn summary(report: &Report) -> String {
 fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
     tests.extend(proof::tests());
+    tests.extend(region::tests());
+    tests.extend(lock::tests());
+    tests.extend(ring::tests());
     tests
 }
 
@@ -102,8 +108,10 @@ fn main() -> ExitCode {
 /// function would stand between the instructions that count.
 fn bind_symbols_now() {
     if std::env::var_os("LD_BIND_NOW").is_none() {
+        let mut words = std::env::args_os();
         let error = Command::new("/proc/self/exe")
-            .args(std::env::args_os().skip(1))
+            .arg0(words.next().unwrap_or_default())
+            .args(words)
             .env("LD_BIND_NOW", "1")
             .exec();
         panic!("cannot start anew: {error}");

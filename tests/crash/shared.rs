@@ -100,12 +100,15 @@ impl Ledger {
 /// except what the kernel holds. A mapping is watched up to its first MiB, resident pages only: to
 /// look at an absent page would allocate it.
 pub struct Watch {
-    pages: Vec<Page>,
+    mappings: Vec<Mapping>,
 }
 
-struct Page {
+struct Mapping {
     address: usize,
-    last: Option<Box<[u8; PAGE]>>,
+    /// What the pages held when they were looked at last; `None` until they are resident.
+    pages: Vec<Option<Box<[u8; PAGE]>>>,
+    /// How many are `None`.
+    absent: usize,
 }
 
 const PAGE: usize = 4096;
@@ -115,7 +118,7 @@ impl Watch {
     /// Watches all but `blind`, the harness's own memory.
     pub fn new<T: Zeroed>(blind: &Shared<T>) -> Watch {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        let mut pages = Vec::new();
+        let mut mappings = Vec::new();
         for line in maps.lines() {
             let mut fields = line.split_whitespace();
             let (range, mode) = (fields.next().unwrap(), fields.next().unwrap());
@@ -123,11 +126,12 @@ impl Watch {
             let start = usize::from_str_radix(start, 16).unwrap();
             let end = usize::from_str_radix(end, 16).unwrap();
             if mode == "rw-s" && !(start..end).contains(&blind.address()) {
-                let all = (start..end).step_by(PAGE).take(WATCHED_PAGES);
-                pages.extend(all.map(|address| Page { address, last: None }));
+                let absent = ((end - start) / PAGE).min(WATCHED_PAGES);
+                let pages = (0..absent).map(|_| None).collect();
+                mappings.push(Mapping { address: start, pages, absent });
             }
         }
-        let mut watch = Watch { pages };
+        let mut watch = Watch { mappings };
         watch.changed();
         watch
     }
@@ -135,35 +139,45 @@ impl Watch {
     /// Whether any watched byte differs from what it was at the last call.
     pub fn changed(&mut self) -> bool {
         let mut changed = false;
-        for page in &mut self.pages {
-            changed |= page.changed();
+        for mapping in &mut self.mappings {
+            changed |= mapping.changed();
         }
         changed
     }
 }
 
-impl Page {
+impl Mapping {
     fn changed(&mut self) -> bool {
-        if self.last.is_none() && !self.is_resident() {
-            return false;
-        }
-        let now = self.address as *const libc::c_void;
-        let last = self.last.get_or_insert_with(|| Box::new([0; PAGE]));
-        // SAFETY: the page is mapped for the life of the scenario and resident, so within its
-        // file; every process that could write it is stopped.
-        unsafe {
-            if libc::memcmp(now, last.as_ptr().cast(), PAGE) == 0 {
-                return false;
+        self.meet_resident_pages();
+        let mut changed = false;
+        for (index, page) in self.pages.iter_mut().enumerate() {
+            let Some(last) = page else { continue };
+            let now = (self.address + index * PAGE) as *const libc::c_void;
+            // SAFETY: the page is mapped for the life of the scenario and resident, so within its
+            // file; every process that could write it is stopped, or a write shows next time.
+            unsafe {
+                if libc::memcmp(now, last.as_ptr().cast(), PAGE) != 0 {
+                    libc::memcpy(last.as_mut_ptr().cast(), now, PAGE);
+                    changed = true;
+                }
             }
-            libc::memcpy(last.as_mut_ptr().cast(), now, PAGE);
         }
-        true
+        changed
     }
 
-    fn is_resident(&self) -> bool {
-        let mut resident = 0u8;
-        // SAFETY: asks about one page and writes one byte.
-        let result = unsafe { libc::mincore(self.address as *mut _, PAGE, &mut resident) };
-        result == 0 && resident & 1 == 1
+    fn meet_resident_pages(&mut self) {
+        if self.absent == 0 {
+            return;
+        }
+        let mut resident = [0u8; WATCHED_PAGES];
+        let bytes = self.pages.len() * PAGE;
+        // SAFETY: writes one byte for each page, and there are at most `WATCHED_PAGES`.
+        unsafe { libc::mincore(self.address as *mut _, bytes, resident.as_mut_ptr()) };
+        for (page, resident) in self.pages.iter_mut().zip(resident) {
+            if page.is_none() && resident & 1 == 1 {
+                *page = Some(Box::new([0; PAGE]));
+                self.absent -= 1;
+            }
+        }
     }
 }

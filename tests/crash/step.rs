@@ -127,19 +127,24 @@ impl Victim {
         })
     }
 
-    /// Runs at full speed until the instruction at `address` is next. The victim's code is changed
-    /// for the time being, in its own copy of the page.
-    #[cfg(target_arch = "x86_64")]
-    pub fn run_to(&mut self, address: u64) -> Result<At, String> {
-        const RIP: usize = std::mem::offset_of!(libc::user_regs_struct, rip);
+    /// Runs at full speed until the instruction at `address` is next for the `hits`-th time from
+    /// here. The victim's code is changed for the time being, in its own copy of the page.
+    pub fn run_to(&mut self, address: u64, hits: usize) -> Result<(), String> {
+        const RIP: usize = 16 * 8; // in x86-64's `struct user`
         let word = self.peek(address)?;
-        self.poke(address, word & !0xff | 0xcc)?;
-        let at = self.resume(libc::PTRACE_CONT)?;
-        self.poke(address, word)?;
-        if at == At::Instruction {
+        for hit in 0..hits {
+            if hit > 0 {
+                self.step()?; // off the place where the breakpoint goes
+            }
+            self.ptrace(libc::PTRACE_POKETEXT, address as usize, (word & !0xff | 0xcc) as usize)?;
+            let at = self.resume(libc::PTRACE_CONT)?;
+            self.ptrace(libc::PTRACE_POKETEXT, address as usize, word as usize)?;
+            if at == At::End {
+                break;
+            }
             self.ptrace(libc::PTRACE_POKEUSER, RIP, address as usize)?;
         }
-        Ok(at)
+        Ok(())
     }
 
     /// Kills it and waits until the kernel has let go of all that it held.
@@ -191,11 +196,6 @@ impl Victim {
         Ok(word)
     }
 
-    #[cfg(target_arch = "x86_64")]
-    fn poke(&self, address: u64, word: u64) -> Result<(), String> {
-        self.ptrace(libc::PTRACE_POKETEXT, address as usize, word as usize)
-    }
-
     fn wait(&self) -> c_int {
         wait(self.pid)
     }
@@ -227,6 +227,17 @@ pub fn wait(pid: pid_t) -> c_int {
         }
         let error = io::Error::last_os_error();
         assert!(error.kind() == io::ErrorKind::Interrupted, "waitpid {pid}: {error}");
+    }
+}
+
+/// Whether a child has ended; it stays to be reaped.
+pub fn has_ended(pid: pid_t) -> bool {
+    // SAFETY: `siginfo_t` is plain data, written by the kernel.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        libc::waitid(libc::P_PID, pid as libc::id_t, &mut info, options);
+        info.si_pid() == pid
     }
 }
 

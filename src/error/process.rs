@@ -35,9 +35,9 @@ pub enum ProcessError {
 /// What a panic in another process said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PanicInfo {
-    pub(super) message: String,
-    pub(super) location: Option<String>,
-    pub(super) backtrace: Option<String>,
+    pub(crate) message: String,
+    pub(crate) location: Option<String>,
+    pub(crate) backtrace: Option<String>,
 }
 
 impl PanicInfo {

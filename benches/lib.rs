@@ -1,0 +1,1 @@
+//! Benches of shmkit: `cargo bench -p shmkit-benches --bench NAME`.

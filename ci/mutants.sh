@@ -1,0 +1,71 @@
+#!/bin/sh
+# Plants one fault after the other and checks that the tests catch each.
+#
+#   ci/mutants.sh                       every list in ci/mutants
+#   ci/mutants.sh ci/mutants/lock.list  these lists only
+#
+# One mutant a line, four fields between ` ;; `: file, exact old text (occurs once), new text, and
+# the command that must then fail. `\n` stands for a line break; empty lines and `#` lines are
+# skipped. The faults go into a copy of the tree, never into the tree itself.
+set -eu
+cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- ci/mutants/*.list
+
+target=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)
+copy=$target/mutants
+lists=$(cat "$@")
+
+export CARGO_TARGET_DIR="$target" RUST_BACKTRACE=0
+export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-2}"
+
+rm -rf "$copy"
+mkdir -p "$copy"
+git ls-files -z --cached --others --exclude-standard | tar -cf - --null -T - | tar -xf - -C "$copy"
+cd "$copy"
+
+# Replaces $old by $new in the file $1, if it occurs there exactly once.
+plant() {
+    old=$2 new=$3 perl -0777 -pi -e '
+        my ($old, $new) = map { s/\\n/\n/gr } @ENV{qw(old new)};
+        my $at = index $_, $old;
+        die "the old text does not occur\n" if $at < 0;
+        die "the old text occurs twice\n" if index($_, $old, $at + 1) >= 0;
+        substr $_, $at, length $old, $new;
+    ' "$1"
+}
+
+# Runs a command with a limit: a hang counts as a failure.
+run() {
+    timeout 300 sh -c "$1" >"$target/mutants.log" 2>&1 </dev/null
+}
+
+printf '%s\n' "$lists" | grep -v '^#' | sed -n 's/.* ;; //p' | sort -u | while IFS= read -r command; do
+    run "$command" || { echo "FAILS WITHOUT A MUTANT: $command"; cat "$target/mutants.log"; exit 1; }
+done
+
+caught=0 bad=0
+while IFS= read -r line; do
+    case $line in '' | '#'*) continue ;; esac
+    file=${line%% ;; *} rest=${line#* ;; }
+    old=${rest%% ;; *} rest=${rest#* ;; }
+    new=${rest%% ;; *} command=${rest#* ;; }
+    cp "$file" "$target/mutants.original"
+    if ! plant "$file" "$old" "$new" || cmp -s "$file" "$target/mutants.original"; then
+        verdict=STALE
+    elif run "$command"; then
+        verdict=MISSED
+    elif grep -q 'could not compile' "$target/mutants.log"; then
+        verdict=BROKEN
+    else
+        verdict=caught
+    fi
+    cp "$target/mutants.original" "$file"
+    echo "$verdict  $file: $old -> $new"
+    if [ $verdict = caught ]; then caught=$((caught + 1)); else bad=$((bad + 1)); fi
+done <<LINES
+$lists
+LINES
+
+rm -rf "$copy" "$target/mutants.original"
+echo "$caught caught, $bad not"
+[ $bad -eq 0 ]

@@ -1,0 +1,88 @@
+//! How the ends of a pipe travel: the handle moves, and with it who owns the end.
+
+use super::connection::Connection;
+use super::lane::{Lane, Partial};
+use super::receiver::Receiver;
+use super::sender::Sender;
+use crate::region::id::ParticipantId;
+use crate::region::{Arrival, Element, Kind, Object};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::marker::PhantomData;
+
+/// A handle on its way out, and what gives the end to whom it goes to.
+struct Departing<'a, F>(&'a Object, F);
+
+impl<F> Serialize for Departing<'_, F>
+where
+    F: Fn(ParticipantId) -> crate::Result<Box<dyn FnOnce() + Send>>,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.send(serializer, |to| self.1(to).map(Some))
+    }
+}
+
+/// A handle that has come.
+struct Arriving<T>(Arrival, PhantomData<T>);
+
+impl<'de, T> Deserialize<'de> for Arriving<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let arrival = Object::receive(deserializer, Kind::Pipe, Element::message::<T>())?;
+        Ok(Arriving(arrival, PhantomData))
+    }
+}
+
+impl<T> Arriving<T> {
+    fn lane<E: serde::de::Error>(&self, index: u32) -> Result<Lane, E> {
+        Lane::of(&self.0.object, index).map_err(E::custom)
+    }
+}
+
+impl<T> Serialize for Sender<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let outlet = &self.outlet;
+        let departing = Departing(outlet.object(), |to| outlet.give_away(to));
+        (outlet.lane().index, departing).serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Sender<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (index, arriving) = <(u32, Arriving<T>)>::deserialize(deserializer)?;
+        let outlet = arriving.lane(index)?.outlet(&arriving.0.object, Some(arriving.0.carrier));
+        outlet.map(Sender::of).map_err(D::Error::custom)
+    }
+}
+
+impl<T> Serialize for Receiver<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let inlet = &self.inlet;
+        let departing = Departing(inlet.object(), |to| inlet.give_away(to));
+        let partial = inlet.partial();
+        (inlet.lane().index, departing, &partial.bytes, partial.flags).serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Receiver<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (index, arriving, bytes, flags) =
+            <(u32, Arriving<T>, Vec<u8>, u32)>::deserialize(deserializer)?;
+        let partial = Partial { bytes, flags };
+        let Arrival { object, carrier } = &arriving.0;
+        let inlet = arriving.lane(index)?.inlet(object, Some(*carrier), partial);
+        inlet.map(Receiver::of).map_err(D::Error::custom)
+    }
+}
+
+impl<T> Serialize for Connection<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.receiver, &self.sender).serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Connection<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (receiver, sender) = Deserialize::deserialize(deserializer)?;
+        Ok(Connection::of(receiver, sender))
+    }
+}

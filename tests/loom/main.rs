@@ -1,0 +1,10 @@
+//! Loom's proofs of the algorithms: every interleaving and every reordering, in small models.
+//!
+//! Run by `ci/loom.sh`. What loom cannot see, such as death and scale, is left to the crash and
+//! stress tests.
+#![cfg(loom)]
+
+mod cell;
+mod event;
+mod lock;
+mod world;
