@@ -140,7 +140,7 @@ impl<S: Site<Slot = u64>> Writer<S> {
     #[inline]
     pub(crate) fn publish(&self) {
         let staged = self.staged.replace(0);
-        if staged != 0 {
+        if staged != 0 && self.end.is_mine() {
             self.end.advance(staged);
         }
     }
@@ -184,6 +184,9 @@ impl<S: Site<Slot = u64>> Reserved<'_, S> {
     #[inline(always)]
     fn finish(&self, len_bytes: usize) {
         let writer = self.writer;
+        if !writer.end.is_mine() {
+            return; // closed meanwhile, or a forked copy
+        }
         let len_bytes = len_bytes.min(self.len_bytes);
         let staged = writer.staged.get();
         let site = writer.end.site();
@@ -291,7 +294,9 @@ impl<S: Site<Slot = u64>> Reader<S> {
         }
         impl<S: Site> Drop for Shown<'_, S> {
             fn drop(&mut self) {
-                self.end.advance(self.words);
+                if self.end.is_mine() {
+                    self.end.advance(self.words);
+                }
             }
         }
         if self.lent.get() {
@@ -396,7 +401,9 @@ impl<S: Site<Slot = u64>> Drop for Received<'_, S> {
     #[inline]
     fn drop(&mut self) {
         // A survivor of a kill before this sees the record still in the ring.
-        self.reader.end.advance(self.found.next);
+        if self.reader.end.is_mine() {
+            self.reader.end.advance(self.found.next);
+        }
         self.reader.lent.set(false);
     }
 }
