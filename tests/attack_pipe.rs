@@ -187,9 +187,7 @@ fn a_start_that_fails_after_an_end_was_given_away_gives_it_back() {
     for _ in 0..200 {
         let failed =
             Process::spawn((there.clone(), Trap { panics: false }), |_: Shared<_>, _| ()).map(drop);
-        assert!(
-            matches!(failed, Err(Error::Encode(why)) if why.contains("trap") || !why.is_empty())
-        );
+        assert!(matches!(failed, Err(Error::Encode(_))));
         let failed = Process::builder()
             .current_dir("/nowhere")
             .spawn((there.clone(),), |_: Shared<Connection<u32>>| ())
@@ -225,13 +223,13 @@ fn an_end_with_a_message_lent_is_not_passed_on() {
     {
         let end = there.0.borrow();
         let _loan = end.loan(8).unwrap();
-        assert!(matches!(spawn(), Err(Error::Encode(why)) if why.contains("lent")));
+        assert!(matches!(spawn(), Err(Error::Lent)));
     }
     here.send(1).unwrap();
     {
         let end = there.0.borrow();
         let _message = end.receive().unwrap();
-        assert!(matches!(spawn(), Err(Error::Encode(why)) if why.contains("lent")));
+        assert!(matches!(spawn(), Err(Error::Lent)));
     }
     assert_whole(&here, &there.0.borrow());
 }
@@ -257,7 +255,6 @@ fn more_processes_than_a_region_takes_are_refused_and_taken_again_later() {
         let two = spawn(share(b_there)).unwrap();
         match spawn(third.clone()).map(drop) {
             Err(Error::TooManyParticipants { limit: 3 }) => {}
-            Err(Error::Encode(why)) if why.contains("3 participant") => {}
             other => panic!("{other:?}"),
         }
         for c in [&a, &b] {
@@ -465,12 +462,7 @@ fn the_death_of_the_parent_is_seen_although_its_forked_child_lives() {
     let child = Process::spawn((there, held), |c: Connection<i32>, held: Sender<()>| {
         let child = fork(|| {
             let _inherited = &held;
-            // SAFETY: closes the standard streams of a process that prints no more.
-            #[allow(unsafe_code)]
-            unsafe {
-                libc::close_range(0, 2, 0);
-                libc::alarm(60);
-            }
+            common::be_silent();
             park()
         });
         c.send(child).unwrap();
