@@ -285,13 +285,16 @@ impl Liveness for Attached<'_> {
     }
 }
 
+/// Maps the file behind `fd` by a description of its own: a mapping keeps its description alive, in
+/// forked children too, and there the locks of `fd`'s would outlive us.
 fn map(fd: BorrowedFd<'_>, len_bytes: u64) -> Result<MmapRaw> {
     let len = usize::try_from(len_bytes).map_err(|_| no_memory(len_bytes))?;
     if len == 0 {
         return Err(Error::NotARegion);
     }
     use std::os::fd::AsRawFd;
-    MmapOptions::new().len(len).map_raw(fd.as_raw_fd()).map_err(|e| match e.raw_os_error() {
+    let unlocked = memory::reopen(fd)?;
+    MmapOptions::new().len(len).map_raw(unlocked.as_raw_fd()).map_err(|e| match e.raw_os_error() {
         Some(libc::ENOMEM) => no_memory(len_bytes),
         _ => Error::Os(e),
     })

@@ -131,7 +131,7 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         let id = self.id.get();
         // Relaxed: a hint; `take_over` looks again.
         if self.mine().owner.load(Relaxed) != id || !self.is_ours(id) {
-            self.take_over(id)?;
+            self.take_over(CLOSED)?; // from the dead only: a forked child's parent may well live
         }
         let mut available = self.refresh()?;
         let in_vain = available < wanted;

@@ -374,13 +374,10 @@ impl Path {
         let mut hits = HashMap::new();
         let mut best = Landmark { k: 0, hits: 0 };
         for k in 0..=len {
-            // Execution leaves an instruction before a breakpoint there can be hit, so 0 is none.
-            if k > 0 && path.address(k) != 0 {
-                let hits = hits.entry(path.address(k)).and_modify(|hits| *hits += 1).or_insert(1);
-                let here = Landmark { k, hits: *hits };
-                if here.cost() < best.cost() {
-                    best = here;
-                }
+            let hits = hits.entry(path.address(k)).and_modify(|hits| *hits += 1).or_insert(1);
+            let here = Landmark { k, hits: *hits };
+            if here.cost() < best.cost() && path.address(k) != 0 {
+                best = here;
             }
             path.landmarks.push(best);
         }

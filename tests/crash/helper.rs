@@ -6,6 +6,35 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use crate::shared::Shared;
 use crate::step;
 
+/// Forks, and lets the maker of all shared objects so far be dead: its child, which is who returns,
+/// and that one's children are its heirs, and each takes over the ends that it uses first.
+///
+/// The maker's process stays behind, without its descriptors, to pass the verdict on.
+pub fn outlive_maker() {
+    let dead: Shared<AtomicU64> = Shared::new();
+    // SAFETY: this process has one thread; plain calls, and `_exit` does not return.
+    unsafe {
+        match libc::fork() {
+            -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+            0 => {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                while dead.load(SeqCst) == 0 {
+                    libc::sched_yield();
+                }
+            }
+            heir => {
+                libc::close_range(3, libc::c_uint::MAX, 0);
+                dead.store(1, SeqCst);
+                let status = step::wait(heir);
+                if libc::WIFSIGNALED(status) {
+                    libc::kill(libc::getpid(), libc::WTERMSIG(status));
+                }
+                libc::_exit(libc::WEXITSTATUS(status))
+            }
+        }
+    }
+}
+
 /// A third process. A panic in it is the survivor's.
 pub struct Helper {
     pid: libc::pid_t,

@@ -8,8 +8,10 @@
 
 mod campaign;
 mod helper;
+mod lock;
 mod proof;
 mod region;
+mod ring;
 mod shared;
 mod step;
 
@@ -59,6 +61,8 @@ fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
     tests.extend(proof::tests());
     tests.extend(region::tests());
+    tests.extend(lock::tests());
+    tests.extend(ring::tests());
     tests
 }
 
