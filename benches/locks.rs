@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 #[repr(C)]
 struct Page {
     orders: Orders,
-    raw: Line<shmkit::internals::RawLock>,
     futex: Line<FutexMutex>,
     plain: Line<UnsafeCell<libc::pthread_mutex_t>>,
     robust: Line<UnsafeCell<libc::pthread_mutex_t>>,
@@ -76,20 +75,18 @@ fn futex(word: &AtomicU32, operation: libc::c_int, value: u32) -> libc::c_long {
 #[derive(Clone, Copy)]
 enum Contestant {
     Ours,
-    Raw,
     Futex,
     Pthread,
     PthreadRobust,
 }
 use Contestant::*;
 
-const ALL: [Contestant; 5] = [Ours, Raw, Futex, Pthread, PthreadRobust];
+const ALL: [Contestant; 4] = [Ours, Futex, Pthread, PthreadRobust];
 
 impl Contestant {
     fn name(self) -> &'static str {
         match self {
             Ours => "ours",
-            Raw => "raw",
             Futex => "futex_bare",
             Pthread => "pthread",
             PthreadRobust => "pthread_robust",
@@ -101,18 +98,6 @@ impl Contestant {
 struct Side {
     page: &'static Page,
     lock: Lock<()>,
-    person: Person,
-}
-struct Person(AtomicU32);
-impl shmkit::internals::Liveness for Person {
-    #[inline(always)]
-    fn me(&self) -> shmkit::internals::ParticipantId {
-        shmkit::internals::participant(self.0.load(Relaxed), 1)
-    }
-    fn is_dead(&self, _: shmkit::internals::ParticipantId) -> bool {
-        std::thread::yield_now();
-        false
-    }
 }
 
 impl Side {
@@ -123,11 +108,6 @@ impl Side {
             Ours => self.repeat(operations, pause, || {
                 let _guard = self.lock.lock().unwrap();
                 self.count();
-            }),
-            Raw => self.repeat(operations, pause, || {
-                let _ = page.raw.0.lock(&self.person, shmkit::internals::Deadline::Never);
-                self.count();
-                page.raw.0.unlock(&self.person, shmkit::internals::Release::Clean);
             }),
             Futex => self.repeat(operations, pause, || {
                 page.futex.0.lock();
@@ -199,14 +179,13 @@ impl Pair {
         let page = shared_page();
         init_pthread(&page.plain.0, libc::PTHREAD_MUTEX_STALLED);
         init_pthread(&page.robust.0, libc::PTHREAD_MUTEX_ROBUST);
-        let side = Side { page, lock: Lock::new(()).unwrap(), person: Person(AtomicU32::new(0)) };
+        let side = Side { page, lock: Lock::new(()).unwrap() };
         let cpus = allowed_cpus();
         let contended = cpus.len() > 1;
         if contended {
             // SAFETY: no other thread runs yet, so the child may do as it likes.
             if unsafe { libc::fork() } == 0 {
                 pin(cpus[1]);
-                side.person.0.store(1, Relaxed);
                 obey(&side);
             }
         }

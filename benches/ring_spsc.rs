@@ -1,6 +1,6 @@
 //! `ring::spsc` between two processes, against a ring of two indices written by hand.
 //!
-//! `cargo bench -p shmkit-benches --bench ring_spsc` runs criterion, then compares both in turns and prints the
+//! `cargo bench --bench ring_spsc` runs criterion, then compares both in turns and prints the
 //! ratios for each placement of the two CPUs. `-- compare` does the latter alone.
 
 #![allow(missing_docs, unsafe_code, clippy::disallowed_types)]
@@ -13,7 +13,7 @@ mod hand;
 mod ours;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use duel::{Duel, Shape, Side, compare, pin};
+use duel::{Duel, Shape, Side, compare};
 use hand::hand;
 use ours::ours;
 use std::time::Duration;
@@ -53,7 +53,6 @@ fn contest<const W: usize>(turns: usize, mut duels: [(&str, Duel<W>); 2]) {
 }
 
 fn main() {
-    pin(0);
     if !std::env::args().any(|arg| arg == "compare") {
         let mut criterion = Criterion::default()
             .sample_size(20)

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::lock::deadline::Deadline;
 use crate::lock::error::LockError;
 use crate::lock::slice::{ArrayGuard, GuardedSlice};
-use crate::region::{Kind, Place, Region};
+use crate::region::{Place, Region};
 use bytemuck::Pod;
 use std::fmt;
 use std::ops::Range;
@@ -228,4 +228,4 @@ impl<T: Pod> fmt::Debug for Array<T> {
     }
 }
 
-crate::region::passed_by_handle!(Array in GuardedSlice, Kind::Array);
+crate::region::passed_by_handle!(Array in GuardedSlice, Array);

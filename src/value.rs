@@ -215,4 +215,4 @@ impl<T: Pod + fmt::Debug> fmt::Debug for Value<T> {
     }
 }
 
-crate::region::passed_by_handle!(Value in Guarded, Kind::Value);
+crate::region::passed_by_handle!(Value in Guarded, Value);

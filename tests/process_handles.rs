@@ -1,5 +1,7 @@
 //! Do shared objects reach a child as arguments, and is it told when they cannot travel?
 
+#![cfg(feature = "takeover")]
+
 use serde::{Deserialize, Serialize};
 use shmkit::{Array, Error, Lock, Message, Process, ProcessError, Region, Value};
 use std::time::Duration;
@@ -95,7 +97,7 @@ fn a_failed_start_gives_the_handles_participants_back() {
     // And more children, one after the other; some end without a look at their arguments.
     for n in 0..150u64 {
         let child = Process::spawn((value.clone(), n), |value: Value<u64>, n: u64| {
-            if n % 3 == 0 {
+            if n.is_multiple_of(3) {
                 std::process::exit(0);
             }
             value.fetch_add(1);

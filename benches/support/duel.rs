@@ -93,7 +93,7 @@ enum Far {
 pub struct Duel<const W: usize> {
     control: Arc<Shared>,
     near: Box<dyn Near>,
-    commands: Option<PipeWriter>,
+    commands: PipeWriter,
     far: Far,
     /// The child's ends as they were when it was forked: dropped after it.
     _far_ends: Option<Box<dyn Any>>,
@@ -120,6 +120,7 @@ impl<const W: usize> Duel<W> {
         let mut far_ends = Ends::<W, T, R> { tx: far_tx, rx: far_rx };
         let near = Box::new(Ends::<W, T, R> { tx, rx });
         let (commands, writer) = std::io::pipe().unwrap();
+        pin(1); // the other side inherits it
         let (far, far_ends) = match side {
             Side::Thread => {
                 let control = Arc::clone(&control);
@@ -138,7 +139,8 @@ impl<const W: usize> Duel<W> {
                 pid => (Far::Process(pid), Some(Box::new(far_ends) as Box<dyn Any>)),
             },
         };
-        Duel { control, near, commands: Some(writer), far, _far_ends: far_ends, round: 0 }
+        pin(0);
+        Duel { control, near, commands: writer, far, _far_ends: far_ends, round: 0 }
     }
 
     /// Moves `count` items and returns how long it took.
@@ -148,7 +150,7 @@ impl<const W: usize> Duel<W> {
         for (bytes, word) in command.chunks_mut(8).zip([self.round, shape as u64, count]) {
             bytes.copy_from_slice(&word.to_ne_bytes());
         }
-        self.commands.as_mut().unwrap().write_all(&command).unwrap();
+        self.commands.write_all(&command).unwrap();
         let control = &*self.control;
         await_value(&control.ready, self.round);
         let start = Instant::now();
@@ -195,7 +197,8 @@ impl<const W: usize> Duel<W> {
 
 impl<const W: usize> Drop for Duel<W> {
     fn drop(&mut self) {
-        drop(self.commands.take()); // the other side finds the end of its commands
+        // Not the end of the pipe: children forked later have its writing end, too.
+        let _ = self.commands.write_all(&[0; 24]);
         match &mut self.far {
             // SAFETY: waits for our own child.
             Far::Process(pid) => unsafe {
@@ -211,11 +214,13 @@ impl<const W: usize> Drop for Duel<W> {
 impl<const W: usize, T: Tx<W>, R: Rx<W>> Ends<W, T, R> {
     /// The far side: one sample for each command.
     fn serve(&mut self, control: &Control, mut commands: PipeReader) {
-        pin(1);
         let mut command = [0; 24];
         while commands.read_exact(&mut command).is_ok() {
             let word = |i: usize| u64::from_ne_bytes(command[8 * i..][..8].try_into().unwrap());
             let (round, shape, count) = (word(0), word(1), word(2));
+            if round == 0 {
+                return;
+            }
             control.ball.0.store(0, Relaxed);
             control.ready.0.store(round, Release);
             if shape == Shape::RoundTrip as u64 {
@@ -348,7 +353,12 @@ pub fn shared_memory(len_bytes: usize) -> *mut u8 {
 
 /// Compares contestants by the median of their samples in turn. Prints one line for each placement
 /// met; the ratio is to the first contestant of the same turn, more than 1 is slower.
-pub fn compare<const W: usize>(title: &str, shape: Shape, duels: &mut [(&str, Duel<W>)], turns: usize) {
+pub fn compare<const W: usize>(
+    title: &str,
+    shape: Shape,
+    duels: &mut [(&str, Duel<W>)],
+    turns: usize,
+) {
     let mut samples: Vec<(usize, usize, Placement, f64)> = Vec::new();
     let mut counts = vec![1000u64; duels.len()];
     for (contestant, (_, duel)) in duels.iter_mut().enumerate() {
@@ -365,7 +375,10 @@ pub fn compare<const W: usize>(title: &str, shape: Shape, duels: &mut [(&str, Du
     }
     for placement in [Placement::Smt, Placement::Near, Placement::Far] {
         let of = |contestant| {
-            samples.iter().filter(move |s| s.1 == contestant && s.2 == placement).map(|s| (s.0, s.3))
+            samples
+                .iter()
+                .filter(move |s| s.1 == contestant && s.2 == placement)
+                .map(|s| (s.0, s.3))
         };
         if of(0).next().is_none() {
             continue;
@@ -400,7 +413,7 @@ pub fn median<N: PartialOrd + Copy>(mut values: Vec<N>) -> N {
 }
 
 /// Binds the calling thread to one CPU.
-pub fn pin(cpu: usize) {
+fn pin(cpu: usize) {
     // SAFETY: a zeroed set is an empty one; the call reads it.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();

@@ -207,3 +207,40 @@ impl Worker {
         let _ = self.process.kill();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::super::files;
+    use super::*;
+
+    #[test]
+    fn files_that_change_after_they_were_listed_stop_nobody() {
+        let root = std::env::temp_dir().join(format!("shmkit-crew-{}", std::process::id()));
+        fs::create_dir_all(&root).unwrap();
+        let path = |name: &str| root.join(name);
+        for name in ["same", "vanishes", "fifo", "directory", "loop", "grows"] {
+            fs::write(path(name), "word").unwrap();
+        }
+        let (list, _) = files::list(std::slice::from_ref(&root), false);
+        for name in ["vanishes", "fifo", "directory", "loop"] {
+            fs::remove_file(path(name)).unwrap();
+        }
+        mknodat(CWD, path("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        fs::create_dir(path("directory")).unwrap();
+        symlink("loop", path("loop")).unwrap();
+        fs::write(path("grows"), "word and more").unwrap();
+
+        let totals = count(&list, 2, false, &Value::new(0).unwrap()).unwrap();
+        fs::remove_dir_all(&root).unwrap();
+        assert_eq!(totals.counts.top(3), [(&b"word"[..], 2), (b"and", 1), (b"more", 1)]);
+        let remarks: Vec<_> = totals.remarks.iter().map(|(kind, count, _)| (kind, count)).collect();
+        let expected = [(Remark::NotAFile, 2), (Remark::Unreadable, 1), (Remark::Vanished, 1)];
+        assert_eq!(remarks, expected);
+        assert!(totals.incidents.is_empty());
+    }
+}

@@ -48,11 +48,11 @@ pub fn list(roots: &[PathBuf], skip_caches: bool) -> (FileList, Remarks) {
 fn distinct(roots: &[PathBuf]) -> Vec<PathBuf> {
     let real = |path: &PathBuf| fs::canonicalize(path).unwrap_or_else(|_| path.clone());
     let mut pairs: Vec<_> = roots.iter().map(|path| (real(path), path.clone())).collect();
-    // A directory comes before all that lies below it.
+    // Paths are ordered part by part: right behind a directory comes all that lies below it.
     pairs.sort();
     let mut kept: Vec<(PathBuf, PathBuf)> = Vec::new();
     for (real, path) in pairs {
-        if !kept.iter().any(|(above, _)| real.starts_with(above)) {
+        if !kept.last().is_some_and(|(above, _)| real.starts_with(above)) {
             kept.push((real, path));
         }
     }

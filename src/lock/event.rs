@@ -115,11 +115,11 @@ impl EventCount {
     /// Waits until `attempt` succeeds, `check` has a verdict, or `deadline` passes (`None`).
     ///
     /// `attempt` is cheap and fails only if there is nothing to have: an attempt that gives up
-    /// because others were faster would sleep beside what they left. `check` may be dear: it asks whether success is still possible, for
-    /// example whether the peer lives. It runs before the first sleep, after each sleep in vain and
-    /// before a timeout is reported; `attempt` runs before every `check`. A verdict such as "closed
-    /// and drained" is the check's own to make: what it needs to read after the death of the peer,
-    /// it reads itself.
+    /// because others were faster would sleep beside what they left. `check` may be dear: it asks
+    /// whether success is still possible, for example whether the peer lives. It runs after each
+    /// sleep in vain and before a timeout is reported, always after an attempt. A verdict such as
+    /// "closed and drained" is the check's own to make: what it needs to read after the death of
+    /// the peer, it reads itself.
     ///
     /// Spins first if that has paid lately (see [`Spin`]); then sleeps in the kernel, in capped
     /// naps.
@@ -138,20 +138,17 @@ impl EventCount {
             return done;
         }
         let mut naps = Naps::new();
-        loop {
-            if let done @ Some(_) = check() {
-                return done;
-            }
-            let nap = naps.next(deadline)?;
+        while let Some(nap) = naps.next(deadline) {
             let announced = self.announce();
             if let done @ Some(_) = attempt() {
                 return done;
             }
             futex::wait(&self.state, announced, Some(nap));
-            if let done @ Some(_) = attempt() {
+            if let done @ Some(_) = attempt().or_else(&mut check) {
                 return done;
             }
         }
+        check()
     }
 
     /// Says that we are about to sleep, and returns the value to sleep on (I1).

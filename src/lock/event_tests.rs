@@ -45,7 +45,7 @@ fn a_wait_ends_at_its_deadline_and_asks_once_more_before() {
 }
 
 #[test]
-fn a_verdict_ends_the_wait_before_the_first_sleep() {
+fn a_verdict_ends_the_wait() {
     let event = EventCount::new();
     assert_eq!(
         event.wait_until(&Spin::new(), Deadline::Never, never, || Some("dead")),

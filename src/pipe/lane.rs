@@ -57,7 +57,6 @@ pub(super) struct Lane {
 
 impl Lane {
     /// The lane of this number in `object`.
-    #[cfg(feature = "serde")]
     pub(super) fn of(object: &Object, index: u32) -> Result<Lane> {
         let lane = Lane { index, words: object.len() };
         lane.ring(object).map(|_| lane)
@@ -245,7 +244,6 @@ impl Outlet {
     }
 
     /// Gives this end to another process.
-    #[cfg(feature = "serde")]
     pub(super) fn give_away(&self, to: ParticipantId) -> Result<Box<dyn FnOnce() + Send>> {
         if self.writer.is_lent() {
             return Err(Error::Lent);
@@ -453,7 +451,6 @@ impl Inlet {
     }
 
     /// Gives this end to another process. What it has taken out of the ring must go along.
-    #[cfg(feature = "serde")]
     pub(super) fn give_away(&self, to: ParticipantId) -> Result<Box<dyn FnOnce() + Send>> {
         if self.reader.is_lent() {
             return Err(Error::Lent);
@@ -462,7 +459,6 @@ impl Inlet {
     }
 
     /// The fragments taken out of the ring so far.
-    #[cfg(feature = "serde")]
     pub(super) fn partial(&self) -> Ref<'_, Partial> {
         self.partial.borrow()
     }

@@ -158,4 +158,4 @@ impl<T> fmt::Debug for Lock<T> {
     }
 }
 
-crate::region::passed_by_handle!(Lock in Guarded, Kind::Lock);
+crate::region::passed_by_handle!(Lock in Guarded, Lock);

@@ -37,7 +37,7 @@ use std::sync::Arc;
 /// Lets a handle `$name<T: Pod>`, whose `inner` is a `$inner<T>` made by `on(Object)`, be passed to
 /// another process wherever serde values are.
 macro_rules! passed_by_handle {
-    ($name:ident in $inner:ident, $kind:expr) => {
+    ($name:ident in $inner:ident, $kind:ident) => {
         #[cfg(feature = "serde")]
         impl<T: bytemuck::Pod> serde::Serialize for $name<T> {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -48,8 +48,8 @@ macro_rules! passed_by_handle {
         #[cfg(feature = "serde")]
         impl<'de, T: bytemuck::Pod> serde::Deserialize<'de> for $name<T> {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<$name<T>, D::Error> {
-                use crate::region::{Element, Object};
-                let arrival = Object::receive(d, $kind, Element::of::<T>())?;
+                use crate::region::{Element, Kind, Object};
+                let arrival = Object::receive(d, Kind::$kind, Element::of::<T>())?;
                 let inner = $inner::on(arrival.object).map_err(serde::de::Error::custom)?;
                 Ok($name { inner })
             }

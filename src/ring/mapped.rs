@@ -127,7 +127,6 @@ impl<T: Pod, const ROLE: bool> End<Mapped<T>, ROLE> {
     }
 
     /// Gives this end to `receiver`, and returns what gives it back should it not get there.
-    #[cfg(feature = "serde")]
     pub(crate) fn give_away(&self, receiver: ParticipantId) -> Result<Box<dyn FnOnce() + Send>> {
         let gift = self.give(receiver)?;
         let indices = self.site().indices.clone();

@@ -18,7 +18,7 @@ fn ring_at(words: usize, position: u64) -> Ends {
     ring_on(&Heap::new(words, position))
 }
 
-fn send(writer: &mut Writer<HeapSite<u64>>, bytes: &[u8]) -> Result<(), TryReserveError> {
+fn send(writer: &Writer<HeapSite<u64>>, bytes: &[u8]) -> Result<(), TryReserveError> {
     let mut room = writer.reserve(bytes.len())?;
     room.copy_from_slice(bytes);
     room.commit(bytes.len());
@@ -32,7 +32,7 @@ fn the_longest_record_fits_at_every_index_of_an_empty_ring() {
             let (writer, reader) = ring_at(words, start);
             let longest = vec![7; writer.max_record_bytes()];
             for _ in 0..3 {
-                send(&mut writer, &longest).unwrap();
+                send(&writer, &longest).unwrap();
                 assert_eq!(*reader.receive().unwrap(), *longest);
             }
         }
@@ -47,7 +47,7 @@ fn a_record_that_can_never_fit_is_refused_at_once() {
 
 #[test]
 fn staged_records_appear_together() {
-    let (writer, reader) = ring_at(16, 13);
+    let (writer, mut reader) = ring_at(16, 13);
     for byte in 0..3u8 {
         let mut room = writer.reserve(4).unwrap();
         room.fill(byte);
@@ -64,7 +64,7 @@ fn staged_records_appear_together() {
 
 #[test]
 fn a_full_ring_shows_what_was_staged() {
-    let (writer, reader) = ring_at(4, 0);
+    let (writer, mut reader) = ring_at(4, 0);
     for _ in 0..2 {
         writer.reserve(8).unwrap().stage(8);
     }
@@ -76,14 +76,14 @@ fn a_full_ring_shows_what_was_staged() {
 fn an_aborted_record_was_never_there() {
     let (writer, reader) = ring_at(8, 7);
     writer.reserve(20).unwrap().fill(1);
-    send(&mut writer, b"next").unwrap();
+    send(&writer, b"next").unwrap();
     assert_eq!(*reader.receive().unwrap(), *b"next");
 }
 
 #[test]
 fn a_kept_record_is_received_again() {
     let (writer, reader) = ring_at(8, 0);
-    send(&mut writer, b"again").unwrap();
+    send(&writer, b"again").unwrap();
     reader.receive().unwrap().keep();
     assert_eq!(*reader.receive().unwrap(), *b"again");
     assert_eq!(reader.receive().err(), Some(TryPopError::Empty));
@@ -93,8 +93,8 @@ fn a_kept_record_is_received_again() {
 fn fragments_use_what_is_free_and_never_less_than_asked() {
     let (writer, reader) = ring_at(16, 0);
     assert_eq!(writer.reserve_up_to(1, 1000).unwrap().len(), 56);
-    send(&mut writer, &[1; 56]).unwrap();
-    send(&mut writer, &[2; 40]).unwrap();
+    send(&writer, &[1; 56]).unwrap();
+    send(&writer, &[2; 40]).unwrap();
     // Two words are left behind.
     assert_eq!(writer.reserve_up_to(9, 56).err(), Some(TryReserveError::Full));
     assert_eq!(writer.reserve_up_to(0, 56).unwrap().len(), 8);
@@ -106,9 +106,9 @@ fn fragments_use_what_is_free_and_never_less_than_asked() {
 
 #[test]
 fn a_panic_in_drain_releases_what_was_shown() {
-    let (writer, reader) = ring_at(16, 0);
+    let (writer, mut reader) = ring_at(16, 0);
     for byte in 0..3 {
-        send(&mut writer, &[byte]).unwrap();
+        send(&writer, &[byte]).unwrap();
     }
     let shown = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         reader.drain(9, |bytes, _| assert_ne!(bytes, [1]))
@@ -174,7 +174,7 @@ proptest! {
         start in prop_oneof![0..64u64, u64::MAX - 64..=u64::MAX],
         steps in prop::collection::vec(step(), 0..200),
     ) {
-        let (writer, reader) = ring_at(1 << words_log, start);
+        let (writer, mut reader) = ring_at(1 << words_log, start);
         let mut model: VecDeque<(Vec<u8>, u32)> = VecDeque::new();
         let mut staged: Vec<(Vec<u8>, u32)> = Vec::new();
         let mut count = 0u32;
@@ -256,7 +256,7 @@ proptest! {
         ready in 0..10u64,
     ) {
         let heap = Heap::new(8, head);
-        let (writer, mut reader) = ring_on(&heap);
+        let (writer, reader) = ring_on(&heap);
         for i in 0..8 {
             let word = if mix >> i & 1 == 0 { memory[i] } else { small[i] };
             // SAFETY: a test in one thread.

@@ -101,7 +101,7 @@ impl RecordProducer {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`]; [`Error::NotOwner`] when this end has a live owner or was closed;
+    /// [`Error::NotFound`]; [`Error::WrongProcess`] when this end has a live owner or was closed;
     /// [`Error::TypeMismatch`] for another kind of object, and those of [`Region::open`].
     pub fn open(name: &str) -> Result<Self> {
         Ok(Self::on(open(name)?.claim()?))

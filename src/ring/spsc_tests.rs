@@ -32,7 +32,7 @@ fn an_aborted_reservation_pushes_nothing() {
     let (mut writer, mut reader) = ring_at(4, 0);
     let mut reserved = writer.reserve(3).unwrap();
     reserved.as_mut_slices().0.fill(7);
-    drop(reserved);
+    let _ = reserved;
     assert_eq!(reader.pop(), Err(TryPopError::Empty));
 }
 
@@ -40,7 +40,7 @@ fn an_aborted_reservation_pushes_nothing() {
 fn what_was_only_peeked_at_stays() {
     let (mut writer, mut reader) = ring_at(4, 0);
     writer.push_slice(&[1, 2, 3]).unwrap();
-    drop(reader.peek(2).unwrap());
+    let _ = reader.peek(2).unwrap();
     let peeked = reader.peek(9).unwrap();
     assert_eq!(peeked.as_slices().0, [1, 2, 3]);
     peeked.release(2);

@@ -128,7 +128,7 @@ impl<T: Pod> Producer<T> {
     /// # Errors
     ///
     /// [`Error::NotFound`](crate::Error::NotFound);
-    /// [`Error::NotOwner`](crate::Error::NotOwner) when this end has a live owner or was closed;
+    /// [`Error::WrongProcess`](crate::Error::WrongProcess) when this end has a live owner or was closed;
     /// [`Error::TypeMismatch`](crate::Error::TypeMismatch) for another kind of object or another
     /// `T`, and those of [`Region::open`].
     pub fn open(name: &str) -> Result<Self> {

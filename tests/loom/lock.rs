@@ -136,6 +136,7 @@ fn a_dead_owner_is_reported_to_exactly_one_of_those_who_repair() {
         let (room, [dead, a, b]) = (Arc::new(Room::default()), people());
         let _ = room.enter(&dead);
         dead.die();
+        model::let_caps_strike(1);
         let other = spawn(&room, &b, |room, b| room.pass(&b));
         let told = [room.pass(&a), other.join().unwrap()];
         assert_eq!(told.iter().filter(|&&t| t == Acquired::OwnerDied).count(), 1);
@@ -149,6 +150,7 @@ fn an_unrepaired_death_is_told_again() {
         let (room, [dead, a, b]) = (Arc::new(Room::default()), people());
         let _ = room.enter(&dead);
         dead.die();
+        model::let_caps_strike(1);
         let no_repair = |room: &Room, who: &Person| {
             assert_eq!(room.enter(who), Acquired::OwnerDied);
             room.visit();
