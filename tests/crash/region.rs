@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use shmkit::{Error, Region, RegionOptions};
+use shmkit::{Array, Error, Lock, Region, RegionOptions, Value};
 
 use crate::campaign::{Death, Fate, Points, Scenario, name};
 use crate::helper::{Keeper, elsewhere};
@@ -25,6 +25,7 @@ pub fn tests() -> Vec<Test> {
         survives::<DropLastWhileOpened>("region::drop_last_handle_while_another_opens"),
         survives::<DropBoth>("region::drop_while_another_drops"),
         survives::<DropOneOfTwo>("region::drop_one_of_two_handles"),
+        survives::<CreateObjects>("region::create_objects_in_a_region"),
         survives::<Attach>("region::attach_participant"),
         survives::<Detach>("region::detach_participant"),
     ]
@@ -429,6 +430,38 @@ impl Scenario for DropOneOfTwo {
         assert_ours(&self.name, &region);
         drop(region);
         assert_free(&self.name);
+    }
+}
+
+/// Objects are made one after the other, the second in a new block of the directory.
+struct CreateObjects {
+    region: Region,
+    first: Lock<[u64; 9]>,
+}
+
+impl Scenario for CreateObjects {
+    fn set_up() -> Self {
+        let region = Region::new(OBJECT_BYTES).unwrap();
+        let first = Lock::new_in(&region, [5; 9]).unwrap();
+        Value::new_in(&region, 5u64).unwrap();
+        CreateObjects { region, first }
+    }
+
+    fn victim(&mut self) {
+        drop(self.first.lock()); // attaches
+        begin();
+        for n in 6..8 {
+            std::mem::forget(Value::new_in(&self.region, [n; 9]).unwrap());
+        }
+    }
+
+    fn check(&mut self, _: Death) {
+        let array = Array::<u64>::new_in(&self.region, 40).unwrap();
+        assert!(array.iter().all(|element| element == 0), "remains of a dead one's object");
+        let value = Value::new_in(&self.region, [8u64; 9]).unwrap();
+        array.lock().unwrap().fill(9);
+        assert_eq!(value.get(), [8; 9]);
+        assert_eq!(*self.first.lock().unwrap(), [5; 9]);
     }
 }
 
