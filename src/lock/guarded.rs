@@ -121,9 +121,9 @@ impl<T: Pod> DerefMut for LockGuard<'_, T> {
 }
 
 impl<T: Pod> Drop for LockGuard<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.edited && self.hold.is_good() {
+        if size_of::<T>() != 0 && self.edited && self.hold.is_good() {
             self.cell.publish(self.value); // G1
         }
     }

@@ -136,13 +136,21 @@ impl RawLock {
     /// the calling thread.
     #[inline]
     pub fn lock(&self, who: &impl Liveness, deadline: Deadline) -> Result<Acquired, LockFailure> {
-        let me = who.me();
-        // hand-over, Acquire: everything the last owner wrote before its Release in `unlock`.
-        if self.word.compare_exchange(FREE, me.word(), Acquire, Relaxed).is_ok() {
-            self.sign(me);
-            return Ok(Acquired::Clean);
+        match self.claim(who.me()) {
+            true => Ok(Acquired::Clean),
+            false => self.lock_contended(who, deadline),
         }
-        self.lock_contended(who, me, deadline)
+    }
+
+    /// The fast path of [`RawLock::lock`]: acquires the lock if it is free and carries no flag.
+    #[inline(always)]
+    pub(super) fn claim(&self, me: ParticipantId) -> bool {
+        // hand-over, Acquire: everything the last owner wrote before its Release in `unlock`.
+        let free = self.word.compare_exchange(FREE, me.word(), Acquire, Relaxed).is_ok();
+        if free {
+            self.sign(me);
+        }
+        free
     }
 
     /// Acquires the lock if that is possible now; [`RawLock::lock`] with [`Deadline::Now`].
@@ -160,7 +168,7 @@ impl RawLock {
     /// Only the thread that holds the lock may call this, and no forked child in its place. Never
     /// blocks; one compare-and-swap while nobody waits, and enters the kernel only if somebody may
     /// sleep.
-    #[inline]
+    #[inline(always)]
     pub fn unlock(&self, who: &impl Liveness, release: Release) {
         let me = who.me();
         // Relaxed: the hand-over carries it, and until then it is read only by our own threads.
@@ -173,9 +181,11 @@ impl RawLock {
         }
     }
 
-    /// Gives the lock back where the word carries a flag, or is to.
+    /// [`RawLock::unlock`] where the word carries a flag, or is to.
     #[cold]
-    fn unlock_flagged(&self, me: ParticipantId, release: Release) {
+    pub(super) fn unlock_flagged(&self, me: ParticipantId, release: Release) {
+        // Relaxed: as in `unlock`, which may have done it.
+        self.holder.store(0, Relaxed);
         // Relaxed: we wrote it, and nobody else changes more than WAITERS (I1).
         let word = self.word.load(Relaxed);
         debug_assert_eq!(word & ID_MASK, me.word(), "unlocked by somebody else");
@@ -209,13 +219,14 @@ impl RawLock {
         self.word.load(Relaxed) & ID_MASK == me.word() && self.is_signed(me)
     }
 
+    /// The rest of [`RawLock::lock`].
     #[cold]
-    fn lock_contended(
+    pub(super) fn lock_contended(
         &self,
         who: &impl Liveness,
-        me: ParticipantId,
         deadline: Deadline,
     ) -> Result<Acquired, LockFailure> {
+        let me = who.me();
         if deadline != Deadline::Now && self.spin(me) {
             return Ok(Acquired::Clean);
         }
@@ -282,7 +293,7 @@ impl RawLock {
         Some(if flags & ABANDONED != 0 { Acquired::OwnerDied } else { Acquired::Clean })
     }
 
-    #[inline]
+    #[inline(always)]
     fn sign(&self, me: ParticipantId) {
         // Relaxed: only this thread compares it with its own mark.
         self.holder.store(mark(me), Relaxed);
