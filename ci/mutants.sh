@@ -60,7 +60,7 @@ while IFS= read -r line; do
         verdict=caught
     fi
     cp "$target/mutants.original" "$file"
-    echo "$verdict  $file: $old -> $new"
+    printf "%s  %s: %s -> %s\n" "$verdict" "$file" "$old" "$new"
     if [ $verdict = caught ]; then caught=$((caught + 1)); else bad=$((bad + 1)); fi
 done <<LINES
 $lists

@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be sent to another process",
-    note = "a message implements `serde::Serialize` and `serde::Deserialize` and owns its data"
+    note = "add `#[derive(serde::Serialize, serde::Deserialize)]` to it and own its data (`String`, not `&str`)"
 )]
 pub trait Message: Serialize + DeserializeOwned {}
 

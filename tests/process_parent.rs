@@ -4,6 +4,7 @@
 //! it is named in `SHMKIT_TEST_ROLE`. The ids at the end of the test names are the rows of the
 //! behaviour contract.
 
+#![cfg(feature = "takeover")]
 #![allow(unsafe_code)]
 
 use shmkit::{Process, ProcessError, parent_process};
@@ -272,6 +273,13 @@ roles! {
         assert_eq!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) }, -1);
         say("right");
     }
+    role_was_started_by_the_loader {
+        match Process::spawn((), || ()).map(drop) {
+            Err(shmkit::Error::Os(e)) => assert_eq!(e.kind(), std::io::ErrorKind::Unsupported),
+            other => panic!("{other:?}"),
+        }
+        say("right");
+    }
     role_prints {
         let child = Process::spawn((), || {
             print!("> unterminated");
@@ -528,6 +536,32 @@ fn closed_standard_streams_do_not_matter() {
 #[test]
 fn without_descriptors_nothing_is_started_and_nothing_left() {
     is_right("role_runs_out_of_descriptors");
+}
+
+#[test]
+fn a_program_that_its_loader_runs_cannot_start_itself() {
+    // The loader as this program names it in its own headers.
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let loader = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+    let Some(loader) = loader.into_iter().find(|path| path.contains("/ld-")) else {
+        return; // linked statically
+    };
+    let mut command = Command::new(loader);
+    command.arg(std::env::current_exe().unwrap());
+    assert_eq!(start(command, "role_was_started_by_the_loader").rest(), ["right"]);
+}
+
+#[test]
+fn an_interrupt_from_the_terminal_reaches_parent_and_child_p25() {
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.process_group(0);
+    let mut parent = start(command, "role_has_a_child");
+    let child = parent.process();
+    // SAFETY: a signal to the group that was made for the parent.
+    unsafe { libc::kill(-(parent.program.id() as i32), libc::SIGINT) };
+    assert_eq!(parent.program.wait().unwrap().signal(), Some(libc::SIGINT));
+    assert!(has_ended(child, LONG));
 }
 
 #[test]

@@ -27,7 +27,7 @@
 //!
 //! | edge | Release | Acquire | then visible |
 //! |---|---|---|---|
-//! | hand-over | `unlock` swaps `word` | any acquisition swaps `word` | all that the owner wrote |
+//! | hand-over | `unlock` frees `word` | any acquisition claims `word` | all that the owner wrote |
 //!
 //! Every change of `word` is a read-modify-write, so the flags that waiters add in between do not
 //! end the release sequence. Announcing needs no fence: the flag and the state are one word, and
@@ -157,25 +157,35 @@ impl RawLock {
 
     /// Gives the lock back and wakes one of those who wait for it.
     ///
-    /// Only the thread that holds the lock may call this. Does nothing if the caller's participant
-    /// does not own it: a forked child that drops a guard of its parent leaves the parent's lock
-    /// alone. Never blocks; enters the kernel only if somebody sleeps.
+    /// Only the thread that holds the lock may call this, and no forked child in its place. Never
+    /// blocks; one compare-and-swap while nobody waits, and enters the kernel only if somebody may
+    /// sleep.
     #[inline]
     pub fn unlock(&self, who: &impl Liveness, release: Release) {
-        // Relaxed: if this names us, we wrote it, and nobody else changes more than WAITERS (I1).
-        let word = self.word.load(Relaxed);
-        if word & ID_MASK != who.me().word() {
-            return;
-        }
+        let me = who.me();
         // Relaxed: the hand-over carries it, and until then it is read only by our own threads.
         self.holder.store(0, Relaxed);
+        // hand-over, Release: what we wrote under the lock goes to the next acquisition (Acquire).
+        if release == Release::Abandon
+            || self.word.compare_exchange(me.word(), FREE, Rel, Relaxed).is_err()
+        {
+            self.unlock_flagged(me, release);
+        }
+    }
+
+    /// Gives the lock back where the word carries a flag, or is to.
+    #[cold]
+    fn unlock_flagged(&self, me: ParticipantId, release: Release) {
+        // Relaxed: we wrote it, and nobody else changes more than WAITERS (I1).
+        let word = self.word.load(Relaxed);
+        debug_assert_eq!(word & ID_MASK, me.word(), "unlocked by somebody else");
         let left = match release {
             Release::Clean => word & ABANDONED,
             Release::Abandon => ABANDONED,
         };
-        // hand-over, Release: what we wrote under the lock goes to the next acquisition (Acquire).
+        // hand-over, Release: as in `unlock`.
         if self.word.swap(left, Rel) & WAITERS != 0 {
-            self.wake_one();
+            futex::wake(&self.word, 1);
         }
     }
 
@@ -226,7 +236,7 @@ impl RawLock {
             if owner == me && self.is_signed(me) {
                 return Err(LockFailure::WouldDeadlock);
             }
-            if (slept_for == Some(owner) || deadline.has_passed()) && is_dead(who, owner) {
+            if (slept_for == Some(owner) || deadline.has_passed()) && who.is_dead(owner) {
                 // I2: the dead one may have left sleepers without the flag.
                 match self.take(word, me, ABANDONED | WAITERS) {
                     Some(acquired) => return Ok(acquired),
@@ -282,11 +292,6 @@ impl RawLock {
         // Relaxed: I4, we look for what this very thread wrote.
         self.holder.load(Relaxed) == mark(me)
     }
-
-    #[cold]
-    fn wake_one(&self) {
-        futex::wake(&self.word, 1);
-    }
 }
 
 impl Default for RawLock {
@@ -301,10 +306,6 @@ impl Default for RawLock {
 #[inline]
 fn mark(me: ParticipantId) -> u32 {
     me.word() ^ token()
-}
-
-fn is_dead(who: &impl Liveness, id: ParticipantId) -> bool {
-    id == ParticipantId::DEAD || who.is_dead(id)
 }
 
 #[cfg(all(test, not(loom)))]

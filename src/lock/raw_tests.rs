@@ -68,15 +68,6 @@ fn the_holder_is_told_that_it_would_wait_for_itself() {
 }
 
 #[test]
-fn nobody_but_the_owner_unlocks() {
-    let lock = RawLock::new();
-    assert_eq!(lock.try_lock(&alive(0)), Ok(Acquired::Clean));
-    lock.unlock(&alive(1), Release::Clean);
-    assert_eq!(lock.owner(), Some(alive(0).0));
-    assert!(lock.is_held(&alive(0)));
-}
-
-#[test]
 fn the_lock_of_a_dead_owner_is_taken_over() {
     let (lock, me) = (orphan(), alive(0));
     assert_eq!(lock.lock(&me, Deadline::Never), Ok(Acquired::OwnerDied));

@@ -35,7 +35,7 @@ use crate::sys::entry::FnPointer;
     message = "`{Self}` is not a tuple of arguments",
     label = "expected a tuple such as `(x,)`",
     note = "write `(x,)` for one argument and `()` for none; there may be up to 8",
-    note = "each argument implements `serde::Serialize` and `serde::Deserialize` and owns its data"
+    note = "each argument derives `serde::Serialize` and `serde::Deserialize` and owns its data"
 )]
 pub trait Args: Message + sealed::Sealed {
     /// The functions that take these arguments: `fn(A, B, ..) -> R`.

@@ -38,8 +38,8 @@ impl Builder {
     /// Whether the process ends with this one, however this one ends; off by default.
     ///
     /// When this process exits normally, its daemons get SIGTERM, and SIGKILL if they still run a
-    /// second later. When it is killed, the kernel kills them at once. The children of a daemon are
-    /// daemons, whatever is said here.
+    /// second later. When it is killed, or replaced by `exec`, the kernel kills them at once. The
+    /// children of a daemon are daemons, whatever is said here.
     pub fn daemon(mut self, daemon: bool) -> Builder {
         self.daemon = daemon;
         self
@@ -125,7 +125,8 @@ impl Builder {
         let name = c_string(start.name.as_bytes())?;
         let directory =
             self.directory.map(|path| c_string(path.as_os_str().as_bytes())).transpose()?;
-        let control = Control::new(takeover::record(target)?, &start, arguments)?;
+        let record = takeover::record(target).map_err(Error::Os)?;
+        let control = Control::new(record, &start, arguments)?;
         pass.push(control.as_fd());
         let environment = environment(&self.environment, control.as_fd())?;
 

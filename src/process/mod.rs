@@ -104,6 +104,18 @@ pub fn init() {
 /// ends the process nor waits: an unfinished process goes on, and is waited for when this one exits
 /// (ended, if it is a daemon). In a forked child of the process that started it, only what needs no
 /// reaping is known of it.
+///
+/// A handle is a process that has been started: it cannot be started again, nor can two handles be
+/// made of one.
+///
+/// ```compile_fail,E0599
+/// let child: shmkit::Process = shmkit::Process::spawn((), || ()).unwrap();
+/// child.spawn();
+/// ```
+/// ```compile_fail,E0599
+/// let child: shmkit::Process = shmkit::Process::spawn((), || ()).unwrap();
+/// child.clone();
+/// ```
 pub struct Process<R = ()> {
     child: Arc<Child>,
     control: Control,

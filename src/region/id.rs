@@ -56,7 +56,8 @@ pub trait Liveness {
     /// The id under which this process claims words.
     fn me(&self) -> ParticipantId;
 
-    /// Whether `id` has died. `false` for [`Liveness::me`], without asking the kernel; otherwise
-    /// about a microsecond, so for slow paths only. `true` is final, `false` may go stale.
+    /// Whether `id` has died. `true` for [`ParticipantId::DEAD`]; `false` for [`Liveness::me`],
+    /// without asking the kernel; otherwise about a microsecond, so for slow paths only. `true` is
+    /// final, `false` may go stale.
     fn is_dead(&self, id: ParticipantId) -> bool;
 }

@@ -65,6 +65,8 @@ pub(crate) struct End<S: Site, const ROLE: bool> {
     /// How far this end may go without looking at the peer again.
     bound: Cell<u64>,
     looks: Cell<u32>,
+    /// Whether this end was taken over since [`End::changed_hands`] was asked.
+    taken: Cell<bool>,
     /// Shared with the [`Gift`]s of this handle, if there are any.
     alive: OnceCell<Arc<AtomicBool>>,
 }
@@ -90,6 +92,7 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
             position: Cell::new(0),
             bound: Cell::new(0),
             looks: Cell::new(0),
+            taken: Cell::new(false),
             site,
             alive: OnceCell::new(),
         };
@@ -247,7 +250,22 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         let position = self.mine().position.load(Relaxed);
         self.position.set(position);
         self.bound.set(position);
+        self.taken.set(true);
         Ok(())
+    }
+
+    /// Whether this end was taken over since this was asked last: what its owner knew of slots not
+    /// yet handed on is void.
+    #[inline(always)]
+    pub(crate) fn changed_hands(&self) -> bool {
+        self.taken.replace(false)
+    }
+
+    /// Whether this process owns the end, as far as it knows without looking; a forked child of the
+    /// owner does not.
+    #[inline(always)]
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_ours(self.id.get())
     }
 
     /// Whether this process is still the participant `id`: a forked child is not, nobody is CLOSED.

@@ -214,14 +214,20 @@ impl Image {
 
     /// The fingerprint, if `/proc/self/exe` is this program and not a loader that was told to run
     /// it (`ld.so ./program`): then a child could not be started from there.
-    pub(crate) fn startable() -> Result<u64, Error> {
+    pub(crate) fn startable() -> io::Result<u64> {
         static CHECKED: OnceLock<Option<u64>> = OnceLock::new();
-        if let Some(known) = CHECKED.get() {
-            return known.ok_or(Error::NotInitialised);
-        }
-        let image = Image::executable().ok_or(Error::NotInitialised)?;
-        let same = image.is_file("/proc/self/exe").map_err(Error::Os)?;
-        CHECKED.get_or_init(|| same.then(|| image.fingerprint())).ok_or(Error::NotInitialised)
+        let known = match CHECKED.get() {
+            Some(known) => known,
+            None => {
+                let image = Image::executable().ok_or(io::ErrorKind::Unsupported)?;
+                let is_same = image.is_file("/proc/self/exe")?;
+                CHECKED.get_or_init(|| is_same.then(|| image.fingerprint()))
+            }
+        };
+        known.ok_or_else(|| {
+            let why = "/proc/self/exe is not this program: it was started through its loader";
+            io::Error::new(io::ErrorKind::Unsupported, why)
+        })
     }
 
     fn is_file(&self, path: &str) -> io::Result<bool> {

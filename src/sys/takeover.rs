@@ -21,7 +21,6 @@
 #![allow(unsafe_code)]
 
 use super::entry::{Image, Target};
-use crate::error::Error;
 use rustix::io::{FdFlags, fcntl_setfd};
 use std::ffi::OsStr;
 use std::io;
@@ -90,7 +89,7 @@ unsafe fn adopt(number: RawFd) -> io::Result<OwnedFd> {
 }
 
 /// The record that makes a child run `target`.
-pub(crate) fn record(target: Target) -> Result<[u8; RECORD_BYTES], Error> {
+pub(crate) fn record(target: Target) -> io::Result<[u8; RECORD_BYTES]> {
     let [shim, entry] = target.to_words();
     let words = [MAGIC, u64::from(std::process::id()), Image::startable()?, shim, entry];
     let mut record = [0; RECORD_BYTES];

@@ -1,0 +1,89 @@
+//! What tests between processes share: deadlines that let a bug fail instead of hang, and signals.
+
+#![allow(dead_code, unsafe_code, reason = "each test program uses its part of it")]
+
+use shmkit::{Message, Process, ProcessError};
+use std::time::Duration;
+
+/// Longer than anything here takes.
+pub const LONG: Duration = Duration::from_secs(30);
+
+/// Joins with a deadline.
+pub fn join<R: Message>(process: &Process<R>) -> Result<R, ProcessError> {
+    process.join_timeout(LONG).transpose().expect("the process has not ended in time")
+}
+
+/// Kills the process and waits until it is gone.
+pub fn kill<R: Message>(process: &Process<R>) {
+    process.kill().unwrap();
+    assert!(matches!(join(process), Err(ProcessError::Signaled { signal: 9, .. })));
+}
+
+/// Stops the process and waits until it stands still.
+pub fn stop<R>(process: &Process<R>) {
+    send(process, libc::SIGSTOP);
+    let mut status = 0;
+    // SAFETY: plain calls; `status` is ours.
+    let pid = unsafe { libc::waitpid(process.pid() as i32, &mut status, libc::WUNTRACED) };
+    assert!(pid == process.pid() as i32 && libc::WIFSTOPPED(status));
+}
+
+pub fn go_on<R>(process: &Process<R>) {
+    send(process, libc::SIGCONT);
+}
+
+pub fn send<R>(process: &Process<R>, signal: i32) {
+    // SAFETY: a plain call; the process is not reaped, so that the pid is still its own.
+    assert_eq!(unsafe { libc::kill(process.pid() as i32, signal) }, 0);
+}
+
+/// Never returns; only a signal ends it.
+pub fn park() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Ends this process as a bug would: at once, without destructors or exit handlers.
+pub fn die() -> ! {
+    // SAFETY: plain calls.
+    unsafe {
+        libc::kill(libc::getpid(), libc::SIGKILL);
+    }
+    park()
+}
+
+/// Forks, runs `body` in the child and returns its pid. Only for processes with one thread.
+pub fn fork(body: impl FnOnce()) -> i32 {
+    // SAFETY: this process has one thread, so the child may do what it likes.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+        0 => {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            // SAFETY: does not return.
+            unsafe { libc::_exit(if done.is_ok() { 0 } else { 101 }) }
+        }
+        child => child,
+    }
+}
+
+/// Waits for a forked child and insists that its body came to its end.
+pub fn reap(child: i32) {
+    let mut status = 0;
+    // SAFETY: plain calls; `status` is ours.
+    let pid = unsafe { libc::waitpid(child, &mut status, 0) };
+    assert_eq!((pid, status), (child, 0), "the forked child has failed");
+}
+
+/// A name that nobody else uses.
+pub fn unique(test: &str) -> String {
+    format!("test.{}.{test}", std::process::id())
+}
+
+/// What is left in the file system of objects whose name starts so.
+pub fn left_behind(start: &str) -> Vec<String> {
+    let start = format!("shmkit.{start}");
+    let files = std::fs::read_dir("/dev/shm").unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with(&start)).collect()
+}
