@@ -297,7 +297,9 @@ impl<S: Site<Slot = u64>> Reader<S> {
         }
         impl<S: Site> Drop for Shown<'_, S> {
             fn drop(&mut self) {
-                self.end.advance(self.words);
+                if self.end.is_held() {
+                    self.end.advance(self.words);
+                }
             }
         }
         if self.lent.get() {
