@@ -6,7 +6,7 @@ use shmkit::{Error, Region, RegionOptions};
 
 use crate::campaign::{Death, Fate, Points, Scenario, name};
 use crate::helper::{Keeper, elsewhere};
-use crate::shared::{Ledger, Shared};
+use crate::shared::{Ledger, Shared, watch_region};
 use crate::step::begin;
 use crate::{Test, survives};
 
@@ -30,7 +30,6 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-const LONG: Points = Points::States { stride: 53 };
 const OBJECT_BYTES: u64 = 1 << 12;
 
 fn create(name: &str) -> Result<Region, Error> {
@@ -64,8 +63,6 @@ fn assert_ours(name: &str, region: &Region) {
 struct CreateAnonymous;
 
 impl Scenario for CreateAnonymous {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         CreateAnonymous
     }
@@ -84,8 +81,6 @@ impl Scenario for CreateAnonymous {
 struct CreateNamed(String);
 
 impl Scenario for CreateNamed {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         CreateNamed(name("create"))
     }
@@ -108,7 +103,6 @@ struct CreateSeen {
 }
 
 impl Scenario for CreateSeen {
-    const POINTS: Points = LONG;
     const FATE: Fate = Fate::FreezeAndKill;
 
     fn set_up() -> Self {
@@ -149,7 +143,6 @@ struct CreateTwice {
 }
 
 impl Scenario for CreateTwice {
-    const POINTS: Points = LONG;
     const FATE: Fate = Fate::FreezeAndRun;
 
     fn set_up() -> Self {
@@ -201,8 +194,6 @@ fn remains(label: &str) -> String {
 struct CreateOnRemains(String);
 
 impl Scenario for CreateOnRemains {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         CreateOnRemains(remains("remains"))
     }
@@ -223,11 +214,10 @@ struct OpenNamed {
 }
 
 impl Scenario for OpenNamed {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         let name = name("open");
         let keeper = Keeper::of(|| create(&name).unwrap());
+        watch_region(&name);
         OpenNamed { name, keeper: Some(keeper) }
     }
 
@@ -249,8 +239,6 @@ impl Scenario for OpenNamed {
 struct OpenRemains(String);
 
 impl Scenario for OpenRemains {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         OpenRemains(remains("dead"))
     }
@@ -272,7 +260,6 @@ struct OpenRemainsWhileCreated {
 }
 
 impl Scenario for OpenRemainsWhileCreated {
-    const POINTS: Points = LONG;
     const FATE: Fate = Fate::FreezeAndRun;
 
     fn set_up() -> Self {
@@ -305,8 +292,6 @@ impl Scenario for OpenRemainsWhileCreated {
 struct DropAnonymous;
 
 impl Scenario for DropAnonymous {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         DropAnonymous
     }
@@ -323,8 +308,6 @@ impl Scenario for DropAnonymous {
 struct DropLast(String);
 
 impl Scenario for DropLast {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         DropLast(name("last"))
     }
@@ -348,7 +331,6 @@ struct DropLastWhileOpened {
 }
 
 impl Scenario for DropLastWhileOpened {
-    const POINTS: Points = LONG;
     const FATE: Fate = Fate::FreezeAndRun;
 
     fn set_up() -> Self {
@@ -393,7 +375,6 @@ struct DropBoth {
 }
 
 impl Scenario for DropBoth {
-    const POINTS: Points = LONG;
     const FATE: Fate = Fate::FreezeAndRun;
 
     fn set_up() -> Self {
@@ -429,11 +410,10 @@ struct DropOneOfTwo {
 }
 
 impl Scenario for DropOneOfTwo {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         let name = name("one");
         let keeper = Keeper::of(|| create(&name).unwrap());
+        watch_region(&name);
         DropOneOfTwo { name, keeper: Some(keeper) }
     }
 
@@ -463,6 +443,7 @@ impl Slots {
         let name = name(label);
         let options = RegionOptions::new(OBJECT_BYTES).participants(2);
         let keeper = Keeper::of(|| options.create(&name).unwrap());
+        watch_region(&name);
         Slots { name, keeper: Some(keeper) }
     }
 
@@ -484,8 +465,6 @@ impl Slots {
 struct Attach(Slots);
 
 impl Scenario for Attach {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         Attach(Slots::new("attach"))
     }
@@ -508,8 +487,6 @@ impl Scenario for Attach {
 struct Detach(Slots);
 
 impl Scenario for Detach {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         Detach(Slots::new("detach"))
     }
