@@ -127,16 +127,7 @@ pub(crate) enum OwnerField {
     /// The low 30 bits of a `u32` are a whole id; the bits above are flags.
     Id,
     /// 13 bits of a `u64`, from bit `shift` on, are a number.
-    #[allow(dead_code, reason = "the format has it from the start; index rings use it")]
     Number { shift: u32 },
-}
-
-impl OwnerWords {
-    /// A single `u32` with an id.
-    pub(crate) fn one(first_bytes: usize) -> OwnerWords {
-        let field = OwnerField::Id;
-        OwnerWords { first_bytes: first_bytes as u64, stride_bytes: 4, count: 1, field }
-    }
 }
 
 /// What is written in an entry.
