@@ -8,7 +8,8 @@ use std::process::{abort, exit};
 fn main() -> shmkit::Result<()> {
     let panicking = Process::spawn((vec![1, 2, 3],), |v: Vec<i32>| v[v.len()])?;
     match panicking.join() {
-        Err(ProcessError::Panicked(panic)) => {
+        // The second where a panic aborts.
+        Err(ProcessError::Panicked(panic) | ProcessError::Signaled { panic: Some(panic), .. }) => {
             println!("panicked at {:?}: {}", panic.location(), panic.message());
         }
         other => println!("{other:?}"),

@@ -1,5 +1,4 @@
-//! Shared-memory IPC for Linux.
-
+#![doc = include_str!("../README.md")]
 // Handles travel in encoded messages; without a codec what moves them has no user.
 #![cfg_attr(any(not(feature = "serde"), loom), allow(dead_code))]
 

@@ -1,5 +1,7 @@
 //! Do shared objects reach a child as arguments, and is it told when they cannot travel?
 
+#![cfg(feature = "takeover")]
+
 use serde::{Deserialize, Serialize};
 use shmkit::{Array, Error, Lock, Message, Process, ProcessError, Region, Value};
 use std::time::Duration;

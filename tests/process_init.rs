@@ -3,6 +3,8 @@
 //! With the feature `takeover` there is nothing to do for a test; without it a process can only be
 //! started where `init` came first in `main`, which a test cannot do.
 
+#![cfg(feature = "serde")]
+
 #[cfg(feature = "takeover")]
 #[test]
 fn init_changes_nothing_where_the_hook_is_p23() {

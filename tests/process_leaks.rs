@@ -2,6 +2,8 @@
 //!
 //! One test, alone in its program: it counts what belongs to the whole process.
 
+#![cfg(feature = "takeover")]
+
 use shmkit::{Process, Value};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -4,6 +4,7 @@
 //! it is named in `SHMKIT_TEST_ROLE`. The ids at the end of the test names are the rows of the
 //! behaviour contract.
 
+#![cfg(feature = "takeover")]
 #![allow(unsafe_code)]
 
 use shmkit::{Process, ProcessError, parent_process};

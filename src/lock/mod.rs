@@ -17,8 +17,13 @@ pub(crate) mod slice;
 pub(crate) mod spin;
 mod token;
 
+#[cfg(loom)]
 pub use cell::{Cell, Integer};
+#[cfg(loom)]
 pub use deadline::Deadline;
+#[cfg(loom)]
 pub use event::EventCount;
+#[cfg(loom)]
 pub use raw::{Acquired, LockFailure, RawLock, Release};
+#[cfg(loom)]
 pub use spin::Spin;

@@ -65,6 +65,8 @@ pub(crate) struct End<S: Site, const ROLE: bool> {
     /// How far this end may go without looking at the peer again.
     bound: Cell<u64>,
     looks: Cell<u32>,
+    /// Whether this end was taken over since [`End::changed_hands`] was asked.
+    taken: Cell<bool>,
     /// Shared with the [`Gift`]s of this handle, if there are any.
     alive: OnceCell<Arc<AtomicBool>>,
 }
@@ -90,6 +92,7 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
             position: Cell::new(0),
             bound: Cell::new(0),
             looks: Cell::new(0),
+            taken: Cell::new(false),
             site,
             alive: OnceCell::new(),
         };
@@ -121,8 +124,10 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     #[inline(always)]
     pub(crate) fn available(&self, wanted: u64) -> Result<u64, Stop> {
         let known = self.known();
-        // A forked child must not go on with what its parent knew.
-        if known >= wanted && self.is_ours(self.id.get()) { Ok(known) } else { self.look(wanted) }
+        // A forked child must not go on with what its parent knew. (A closed end knows nothing, so
+        // that this comparison is enough.)
+        let known_to_us = known >= wanted && self.site.own_word() == self.id.get();
+        if known_to_us { Ok(known) } else { self.look(wanted) }
     }
 
     /// Looks at the peer's position. The peer's line is fetched once: position and owner are on it.
@@ -206,7 +211,7 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     /// gift is taken back.
     pub(crate) fn give(&self, to: ParticipantId) -> Result<Gift, Stop> {
         let from = self.id.get();
-        if from == CLOSED || !self.is_ours(from) || !self.mine().give(from, to.word()) {
+        if !self.is_ours(from) || !self.mine().give(from, to.word()) {
             return Err(Stop::NotOwner);
         }
         // Nothing is known any more, so that the next use looks and finds the new owner.
@@ -234,7 +239,7 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     pub(crate) fn close(&self) -> bool {
         let id = self.id.replace(CLOSED);
         self.bound.set(self.position.get());
-        if id == CLOSED || !self.is_ours(id) {
+        if !self.is_ours(id) {
             return false;
         }
         if let Some(alive) = self.alive.get() {
@@ -260,13 +265,21 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         let position = self.mine().position.load(Relaxed);
         self.position.set(position);
         self.bound.set(position);
+        self.taken.set(true);
         Ok(())
     }
 
-    /// Whether this process is still the participant `id`: a forked child is not.
+    /// Whether this end was taken over since this was asked last: what its owner knew of slots not
+    /// yet handed on is void.
+    #[inline(always)]
+    pub(crate) fn changed_hands(&self) -> bool {
+        self.taken.replace(false)
+    }
+
+    /// Whether this process is still the participant `id`: a forked child is not, nobody is CLOSED.
     #[inline(always)]
     fn is_ours(&self, id: u32) -> bool {
-        self.site.own_id().is_some_and(|me| me.word() == id)
+        id != CLOSED && self.site.own_word() == id
     }
 
     #[inline(always)]

@@ -116,6 +116,11 @@ impl<S: Site<Slot = u64>> Writer<S> {
         }
         let max = max.min(self.max_bytes);
         let least = words(min.min(max));
+        // Settles who owns the end, and so where it stands, before an index is computed.
+        self.end.available(1)?;
+        if self.end.changed_hands() {
+            self.staged.set(0);
+        }
         let staged = self.staged.get();
         let index = self.end.index(staged);
         let to_end = (self.end.site().slot_count() - index) as u64;
@@ -140,6 +145,7 @@ impl<S: Site<Slot = u64>> Writer<S> {
     #[inline]
     pub(crate) fn publish(&self) {
         let staged = self.staged.replace(0);
+        // What a forked child finds staged is its parent's.
         if staged != 0 && self.end.is_mine() {
             self.end.advance(staged);
         }
@@ -400,7 +406,8 @@ impl<S: Site<Slot = u64>> Deref for Received<'_, S> {
 impl<S: Site<Slot = u64>> Drop for Received<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        // A survivor of a kill before this sees the record still in the ring.
+        // A survivor of a kill before this sees the record still in the ring. A forked child drops
+        // its parent's loan without effect.
         if self.reader.end.is_mine() {
             self.reader.end.advance(self.found.next);
         }

@@ -1,0 +1,1 @@
+//! shmkit beside its peers: `benches` compares speed, `tests` behaviour.
