@@ -474,6 +474,7 @@ fn the_death_of_the_parent_is_seen_although_its_forked_child_lives() {
     let forked = here.recv_timeout(LONG).unwrap();
     assert!(matches!(here.recv_timeout(LONG), Err(RecvError::Disconnected)));
     assert!(matches!(end.recv_timeout(LONG), Err(RecvError::Disconnected)));
+    assert!(join::<()>(&child.unwrap()).is_err());
     assert!(matches!(here.send(1), Err(SendError::Disconnected(1))));
     // SAFETY: plain calls; nobody else reaps the orphan but init, which may not be prompt.
     #[allow(unsafe_code)]
@@ -481,7 +482,6 @@ fn the_death_of_the_parent_is_seen_although_its_forked_child_lives() {
         assert_eq!(libc::kill(forked, 0), 0, "the forked child is to live still");
         libc::kill(forked, libc::SIGKILL);
     }
-    assert!(join::<()>(&child.unwrap()).is_err());
 }
 
 // ---- misuse ----

@@ -128,8 +128,9 @@ impl Lane {
             gone: object.pin(self.offset()? + GONE)?,
             writable,
             spin: Spin::new(),
-            unprobed: Cell::new(0),
-            reaped: Cell::new(0),
+            // Where the pipe is made both ends are ours; an end that travelled may come too late.
+            unprobed: Cell::new(if carrier.is_some() { 0 } else { SENDS_PER_PROBE }),
+            reaped: Cell::new(children_reaped()),
             scratch: Cell::default(),
         })
     }

@@ -41,6 +41,10 @@ impl<T: Message> Sender<T> {
     /// encoding is longer than half of the pipe is streamed in fragments, without limit; then the
     /// receiver must be reading for this to return.
     ///
+    /// A receiver that was closed is noticed by the next message. One that was killed is noticed by
+    /// the next message after this process has joined it; if it is another's child, when the pipe
+    /// is full and now and then before.
+    ///
     /// # Errors
     ///
     /// The value comes back: [`SendError::Disconnected`] when the receiver is closed or dead,
