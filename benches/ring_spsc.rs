@@ -27,8 +27,8 @@ const SHAPES: [(Shape, &str); 3] = [
 macro_rules! duels {
     ($words:literal, $capacity:expr) => {
         [
-            ("hand", Duel::<$words>::new(Side::Process, || hand($capacity))),
-            ("ours", Duel::<$words>::new(Side::Process, || ours($capacity))),
+            ("hand", Duel::<$words>::new(Side::Process, |_| hand($capacity))),
+            ("ours", Duel::<$words>::new(Side::Process, |there| ours($capacity, there))),
         ]
     };
 }

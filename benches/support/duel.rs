@@ -22,6 +22,8 @@ pub const BATCH: usize = 32;
 
 /// The sending end of a contestant's channel.
 pub trait Tx<const W: usize>: Send + 'static {
+    /// Called once on the far side, before anything is sent.
+    fn arrive(&mut self) {}
     /// Sends one item if there is room.
     fn try_send(&mut self, item: &[u64; W]) -> bool;
     /// Sends as many items as there is room for, published at once; returns their number.
@@ -30,6 +32,8 @@ pub trait Tx<const W: usize>: Send + 'static {
 
 /// The receiving end of a contestant's channel.
 pub trait Rx<const W: usize>: Send + 'static {
+    /// Called once on the far side, before anything is received.
+    fn arrive(&mut self) {}
     /// Receives one item if there is one.
     fn try_recv(&mut self, item: &mut [u64; W]) -> bool;
     /// Receives what is there, up to the length of `items`; returns the number.
@@ -112,11 +116,11 @@ struct Ends<const W: usize, T, R> {
 }
 
 impl<const W: usize> Duel<W> {
-    /// Starts the other side, with two channels made by `make`: there and back.
-    pub fn new<T: Tx<W>, R: Rx<W>>(side: Side, make: impl Fn() -> (T, R)) -> Duel<W> {
+    /// Starts the other side, with two channels: there by `make(true)`, back by `make(false)`.
+    pub fn new<T: Tx<W>, R: Rx<W>>(side: Side, make: impl Fn(bool) -> (T, R)) -> Duel<W> {
         let control = Arc::new(Shared::new());
-        let (tx, far_rx) = make();
-        let (far_tx, rx) = make();
+        let (tx, far_rx) = make(true);
+        let (far_tx, rx) = make(false);
         let mut far_ends = Ends::<W, T, R> { tx: far_tx, rx: far_rx };
         let near = Box::new(Ends::<W, T, R> { tx, rx });
         let (commands, writer) = std::io::pipe().unwrap();
@@ -214,6 +218,8 @@ impl<const W: usize> Drop for Duel<W> {
 impl<const W: usize, T: Tx<W>, R: Rx<W>> Ends<W, T, R> {
     /// The far side: one sample for each command.
     fn serve(&mut self, control: &Control, mut commands: PipeReader) {
+        self.tx.arrive();
+        self.rx.arrive();
         let mut command = [0; 24];
         while commands.read_exact(&mut command).is_ok() {
             let word = |i: usize| u64::from_ne_bytes(command[8 * i..][..8].try_into().unwrap());

@@ -250,7 +250,8 @@ impl<'a> Directory<'a> {
         Self::claim(place, entry.offset, &clear)?;
         fill(entry)?;
         Self::list(place, &entry, owners);
-        Ok(self.objects().count() as u32 - 1)
+        let index = self.objects().position(|raw| std::ptr::eq(raw, place));
+        index.map(|index| index as u32).ok_or(Error::Corrupt("directory"))
     }
 
     /// Marks an EMPTY entry as begun, so that who finds it after our death clears up (D1).

@@ -205,6 +205,12 @@ impl Mapping {
         ParticipantId::from_word(self.id.load(Relaxed))
     }
 
+    /// The word behind [`Mapping::own_id`], as long as the mapping lives: for rings, where even the
+    /// way to it counts.
+    pub(crate) fn own_id_word(&self) -> &'static AtomicU32 {
+        self.id
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         let user = self.user.as_ref().expect("the descriptor is there until drop");
         user.fd.as_fd()

@@ -124,8 +124,10 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     #[inline(always)]
     pub(crate) fn available(&self, wanted: u64) -> Result<u64, Stop> {
         let known = self.known();
-        // A forked child must not go on with what its parent knew.
-        if known >= wanted && self.is_ours(self.id.get()) { Ok(known) } else { self.look(wanted) }
+        // A forked child must not go on with what its parent knew. (A closed end knows nothing, so
+        // that this comparison is enough.)
+        let known_to_us = known >= wanted && self.site.own_word() == self.id.get();
+        if known_to_us { Ok(known) } else { self.look(wanted) }
     }
 
     /// Looks at the peer's position. The peer's line is fetched once: position and owner are on it.
@@ -209,7 +211,7 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     /// gift is taken back.
     pub(crate) fn give(&self, to: ParticipantId) -> Result<Gift, Stop> {
         let from = self.id.get();
-        if from == CLOSED || !self.is_ours(from) || !self.mine().give(from, to.word()) {
+        if !self.is_ours(from) || !self.mine().give(from, to.word()) {
             return Err(Stop::NotOwner);
         }
         // Nothing is known any more, so that the next use looks and finds the new owner.
@@ -223,17 +225,32 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         self.id.get() == CLOSED
     }
 
-    /// Closes this end, unless it has another owner or this is a forked copy of the handle.
-    pub(crate) fn close(&self) {
+    /// Whether this handle owns its end now: it is open, not given away, and no forked copy.
+    /// Whoever was lent something asks before `advance`: all of that can happen meanwhile.
+    #[inline(always)]
+    pub(crate) fn is_mine(&self) -> bool {
+        let id = self.id.get();
+        // Relaxed: if the word names us, we or who gave us the end wrote it.
+        self.is_ours(id) && self.mine().owner.load(Relaxed) == id
+    }
+
+    /// Closes this end, unless it has another owner or this is a forked copy of the handle; says
+    /// whether it did.
+    pub(crate) fn close(&self) -> bool {
         let id = self.id.replace(CLOSED);
         self.bound.set(self.position.get());
-        if id == CLOSED || !self.is_ours(id) {
-            return;
+        if !self.is_ours(id) {
+            return false;
         }
         if let Some(alive) = self.alive.get() {
             alive.swap(false, AcqRel); // home: see `Gift::take_back`
         }
-        self.mine().give(id, CLOSED);
+        self.mine().give(id, CLOSED)
+    }
+
+    /// Whether this handle is a forked copy, or was closed: what it knows is not to be relied on.
+    pub(crate) fn is_stale(&self) -> bool {
+        !self.is_ours(self.id.get())
     }
 
     /// Becomes the owner, after the dead or after `heir_of`, and goes on where the last one stopped.
@@ -259,17 +276,10 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         self.taken.replace(false)
     }
 
-    /// Whether this process owns the end, as far as it knows without looking; a forked child of the
-    /// owner does not.
-    #[inline(always)]
-    pub(crate) fn is_held(&self) -> bool {
-        self.is_ours(self.id.get())
-    }
-
-    /// Whether this process is still the participant `id`: a forked child is not.
+    /// Whether this process is still the participant `id`: a forked child is not, nobody is CLOSED.
     #[inline(always)]
     fn is_ours(&self, id: u32) -> bool {
-        self.site.own_id().is_some_and(|me| me.word() == id)
+        id != CLOSED && self.site.own_word() == id
     }
 
     #[inline(always)]

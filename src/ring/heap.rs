@@ -95,8 +95,8 @@ unsafe impl<T: Pod> Site for HeapSite<T> {
         self.heap.slots.as_ptr().wrapping_add(index).cast::<UnsafeCell<T>>().cast_mut().cast()
     }
 
-    fn own_id(&self) -> Option<ParticipantId> {
-        Some(self.me)
+    fn own_word(&self) -> u32 {
+        self.me.word()
     }
 
     fn who(&self) -> Option<&HeapSite<T>> {

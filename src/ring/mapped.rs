@@ -12,6 +12,7 @@ use crate::region::id::ParticipantId;
 use crate::region::{
     Attached, Element, Kind, Object, OwnerField, OwnerWords, Pinned, Place, Shared, Spec,
 };
+use crate::sync::{AtomicU32, Ordering::Relaxed};
 use bytemuck::Pod;
 use std::ptr::NonNull;
 
@@ -23,6 +24,8 @@ pub(crate) struct Mapped<T> {
     indices: Pinned<Indices>,
     slots: NonNull<T>,
     slot_count: usize,
+    /// Reads 0 in a forked child. Used while `indices` keeps the mapping.
+    own_id: &'static AtomicU32,
 }
 
 // SAFETY: M1: the slots are plain shared memory, used by one end at a time as the ring's
@@ -31,7 +34,7 @@ unsafe impl<T: Pod + Send> Send for Mapped<T> {}
 
 impl<T> Clone for Mapped<T> {
     fn clone(&self) -> Self {
-        Mapped { indices: self.indices.clone(), slots: self.slots, slot_count: self.slot_count }
+        Mapped { indices: self.indices.clone(), ..*self }
     }
 }
 
@@ -61,7 +64,8 @@ impl<T: Pod> Mapped<T> {
         let bytes = bytes.filter(|_| slot_count.is_power_of_two());
         let bytes = bytes.ok_or(Error::Corrupt("capacity of a ring"))?;
         let slots = object.span(slots_at, bytes, align_of::<T>() as u64)?.cast();
-        Ok(Mapped { indices: object.pin(indices_at)?, slots, slot_count })
+        let own_id = object.mapping().own_id_word();
+        Ok(Mapped { indices: object.pin(indices_at)?, slots, slot_count, own_id })
     }
 
     /// The owner words of a ring whose indices lie `indices_at` bytes into its object.
@@ -102,7 +106,8 @@ impl<T: Pod> Mapped<T> {
 
     /// The ring that `object` is.
     pub(crate) fn on(object: &Object) -> Result<Mapped<T>> {
-        Mapped::new(object, 0, SLOTS, slots_for(object.len())?)
+        let slots = slots_for(object.len()).map_err(|_| Error::Corrupt("capacity of a ring"))?;
+        Mapped::new(object, 0, SLOTS, slots)
     }
 
     pub(crate) fn object(&self) -> &Object {
@@ -192,8 +197,8 @@ unsafe impl<T: Pod> Site for Mapped<T> {
     }
 
     #[inline(always)]
-    fn own_id(&self) -> Option<ParticipantId> {
-        self.object().own_id()
+    fn own_word(&self) -> u32 {
+        self.own_id.load(Relaxed) // nothing else is read by it
     }
 
     fn who(&self) -> Option<Attached<'_>> {

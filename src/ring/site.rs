@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::indices::Indices;
-use crate::region::id::{Liveness, ParticipantId};
+use crate::region::id::Liveness;
 use bytemuck::Pod;
 
 /// The memory of one ring, and who knows about the dead of the processes that share it.
@@ -34,8 +34,9 @@ pub(crate) unsafe trait Site {
     /// The place of `count` slots that the caller, who owns them, is about to write.
     fn writing(&self, index: usize, count: usize) -> *mut Self::Slot;
 
-    /// Our id, if this process is a participant; a forked child is none before [`Site::who`].
-    fn own_id(&self) -> Option<ParticipantId>;
+    /// The word of our id; 0 if this process is no participant, as a forked child before
+    /// [`Site::who`].
+    fn own_word(&self) -> u32;
 
     /// This process as a participant; makes it one if need be. `None` if that fails.
     fn who(&self) -> Option<Self::Who<'_>>;

@@ -145,7 +145,10 @@ impl<S: Site> Reserved<'_, S> {
 
     /// Pushes the first `count` slots as they are, at most [`Reserved::len`].
     pub(crate) fn commit(self, count: usize) {
-        self.writer.end.advance(count.min(self.count) as u64);
+        // What a forked child finds reserved is its parent's.
+        if self.writer.end.is_mine() {
+            self.writer.end.advance(count.min(self.count) as u64);
+        }
     }
 }
 
@@ -236,7 +239,10 @@ impl<S: Site> Peeked<'_, S> {
 
     /// Pops the first `count` values, at most [`Peeked::len`].
     pub(crate) fn release(self, count: usize) {
-        self.reader.end.advance(count.min(self.count) as u64);
+        // What a forked child finds borrowed is its parent's.
+        if self.reader.end.is_mine() {
+            self.reader.end.advance(count.min(self.count) as u64);
+        }
     }
 }
 

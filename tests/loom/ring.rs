@@ -1,5 +1,6 @@
 //! Every interleaving of two ends of a ring, for a few operations each.
 //!
+//! A part of the library's own tests, because the ends and their heap are nobody else's business.
 //! The slots are followed by the model (`heap.rs`): reading one that is not ordered after its
 //! writing, or writing one that is not ordered after its reading, is a failure by itself.
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound.get_or_insert(3);
     builder.check(f);
 }
 
