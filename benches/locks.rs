@@ -131,7 +131,8 @@ impl Side {
         });
     }
 
-    #[inline(always)]
+    /// One function for each contestant, so that none gets its neighbour's registers.
+    #[inline(never)]
     fn repeat(&self, operations: u64, pause: u64, mut operation: impl FnMut()) {
         for _ in 0..operations {
             operation();

@@ -20,7 +20,8 @@ export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-2}"
 
 rm -rf "$copy"
 mkdir -p "$copy"
-git ls-files -z --cached --others --exclude-standard | tar -cf - --null -T - | tar -xf - -C "$copy"
+# New times on the files, or cargo would take what an earlier mutant left for fresh.
+git ls-files -z --cached --others --exclude-standard | tar -cf - --null -T - | tar -xmf - -C "$copy"
 cd "$copy"
 
 # Replaces $old by $new in the file $1, if it occurs there exactly once.
@@ -41,6 +42,7 @@ run() {
 
 printf '%s\n' "$lists" | grep -v '^#' | sed -n 's/.* ;; //p' | sort -u | while IFS= read -r command; do
     run "$command" || { echo "FAILS WITHOUT A MUTANT: $command"; cat "$target/mutants.log"; exit 1; }
+    echo "ready   $command"
 done
 
 caught=0 bad=0

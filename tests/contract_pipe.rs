@@ -148,8 +148,8 @@ fn a_full_pipe_says_so_and_gives_the_value_back_c5() {
         }
     };
     assert_eq!(back, format!("message {sent}"));
-    match sender.send_timeout("late".into(), Duration::from_millis(1)) {
-        Err(SendError::Timeout(back)) => assert_eq!(back, "late"),
+    match sender.send_timeout(back.clone(), Duration::from_millis(1)) {
+        Err(SendError::Timeout(again)) => assert_eq!(again, back),
         other => panic!("{other:?}"),
     }
     let child = Process::spawn((sender, sent), |sender: Sender<String>, sent: u32| {

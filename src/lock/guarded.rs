@@ -18,7 +18,7 @@ use super::error::LockError;
 use super::hold::Hold;
 use super::raw::RawLock;
 use crate::error::{Error, Result};
-use crate::region::{Element, Kind, Object, OwnerWords, Pinned, Place, Spec};
+use crate::region::{Element, Kind, Object, Pinned, Place, Spec};
 use bytemuck::Pod;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -40,7 +40,7 @@ impl<T: Pod> Guarded<T> {
             len: 1,
             bytes,
             backed: bytes,
-            owners: &[OwnerWords::one(0)],
+            owners: &[RawLock::owner_words(0)],
         };
         let object = Object::create(place, &spec, |object| {
             Self::on(object.clone()).map(|guarded| guarded.cell.publish(value))
@@ -121,9 +121,9 @@ impl<T: Pod> DerefMut for LockGuard<'_, T> {
 }
 
 impl<T: Pod> Drop for LockGuard<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.edited && self.hold.is_good() {
+        if size_of::<T>() != 0 && self.edited && self.hold.is_good() {
             self.cell.publish(self.value); // G1
         }
     }

@@ -1,38 +1,38 @@
-//! A robust lock in two words: it survives the death of its owner at any instruction.
+//! A robust lock in one word: it survives the death of its owner at any instruction.
 //!
 //! Source: Drepper, "Futexes Are Tricky" (2011), the three-state mutex, with the owner's
 //! participant id in place of "locked", so that a survivor can tell whose lock it is and take it
 //! over by one compare-and-swap. No pthread object, no robust list, no pointer.
 //!
 //! ```text
-//! word    bit 31    bit 30      bits 0..30
-//!         WAITERS   ABANDONED   id of the owner, 0 = free
-//! holder  the owning thread, mixed with the owner's id; 0 = none
+//! bits 32..64        bit 31    bit 30      bits 0..30
+//! the owning thread  WAITERS   ABANDONED   id of the owning participant, 0 = free
 //! ```
+//!
+//! The low half is what the kernel looks at before a sleep.
 //!
 //! # Invariants
 //!
-//! - I1. Only the participant that `word` names changes it to another owner or to free, unless that
-//!   participant is dead; the dead write nothing.
+//! - I1. Only the participant that the word names changes it to another owner or to free, unless
+//!   that participant is dead; the dead write nothing.
 //! - I2. Whoever sleeps has seen WAITERS set after its last wake-up and before it fell asleep; so a
 //!   release either finds WAITERS and wakes one, or nobody was asleep. (A killed waker, or a
 //!   wake-up that went to somebody who was then killed, breaks this; the cap of a sleep repairs it.)
 //! - I3. ABANDONED is set by whoever takes the lock over from the dead and by a release that says
 //!   so; only the owner's `mark_recovered` takes it away. While it stands, every acquisition is told
 //!   [`Acquired::OwnerDied`].
-//! - I4. `holder` is written by the owner only. It decides nothing but the answer `WouldDeadlock`:
-//!   a thread finds its own mark there exactly while it holds the lock.
+//! - I4. Owner and thread come and go in one step. So a thread finds its participant and its own
+//!   number there exactly while it holds the lock, and is told instead of left to wait for itself.
 //!
 //! # Memory ordering
 //!
 //! | edge | Release | Acquire | then visible |
 //! |---|---|---|---|
-//! | hand-over | `unlock` frees `word` | any acquisition claims `word` | all that the owner wrote |
+//! | hand-over | `unlock` frees the word | any acquisition claims it | all that the owner wrote |
 //!
-//! Every change of `word` is a read-modify-write, so the flags that waiters add in between do not
+//! Every change of the word is a read-modify-write, so the flags that waiters add in between do not
 //! end the release sequence. Announcing needs no fence: the flag and the state are one word, and
-//! the kernel compares it again before the sleep. `holder` needs no edge: nobody but this thread
-//! writes this thread's mark, and a thread sees its own writes in order.
+//! the kernel compares it again before the sleep.
 //! The writes of a dead owner are ordered before its take-over by the kernel, which frees the dead
 //! one's liveness lock after its last instruction, and by the call that found it free.
 //!
@@ -52,32 +52,41 @@
 
 use super::deadline::{Deadline, Naps};
 use super::token::token;
-use crate::region::id::{ID_MASK, Liveness, ParticipantId};
-use crate::sync::{AtomicU32, Ordering, futex, spin_loop};
+use crate::region::id::{Liveness, ParticipantId};
+#[cfg(not(loom))]
+use crate::region::{OwnerField, OwnerWords, id::GENERATION_BITS};
+use crate::sync::{AtomicU64, Ordering, futex, spin_loop};
 use Ordering::{Acquire, Relaxed, Release as Rel};
 
 /// Free, nobody asleep, nothing to repair.
-const FREE: u32 = 0;
+const FREE: u64 = 0;
 /// A former owner died or gave up, and nobody has repaired what it left.
-const ABANDONED: u32 = 1 << 30;
+const ABANDONED: u64 = 1 << 30;
 /// Somebody may be asleep.
-const WAITERS: u32 = 1 << 31;
+const WAITERS: u64 = 1 << 31;
 
 /// Turns of the spin before the first sleep: about two microseconds, well below a wake-up.
 const SPINS: u32 = if cfg!(loom) { 1 } else { 100 };
 
-/// The words of a robust lock; any bytes are valid, zeros are a free lock.
+/// The word of a robust lock; any bytes are valid, zeros are a free lock.
 #[repr(C)]
 pub struct RawLock {
-    word: AtomicU32,
-    holder: AtomicU32,
+    word: AtomicU64,
 }
 
-// SAFETY: two atomics without padding, and every bit pattern is a lock (see `holder` and `word`).
+// SAFETY: an atomic, and every bit pattern is a lock.
 #[cfg(not(loom))]
 unsafe impl crate::region::Shared for RawLock {}
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<RawLock>() == 8 && align_of::<RawLock>() == 4);
+impl RawLock {
+    /// Where a lock, `at` bytes into its object, keeps its owner.
+    pub(crate) fn owner_words(at: u64) -> OwnerWords {
+        let field = OwnerField::Number { shift: GENERATION_BITS };
+        OwnerWords { first_bytes: at, stride_bytes: 8, count: 1, field }
+    }
+}
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<RawLock>() == 8 && align_of::<RawLock>() == 8);
 
 /// How a lock was acquired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,13 +123,13 @@ impl RawLock {
     /// A free lock.
     #[cfg(not(loom))]
     pub const fn new() -> RawLock {
-        RawLock { word: AtomicU32::new(FREE), holder: AtomicU32::new(0) }
+        RawLock { word: AtomicU64::new(FREE) }
     }
 
     /// A free lock.
     #[cfg(loom)]
     pub fn new() -> RawLock {
-        RawLock { word: AtomicU32::new(FREE), holder: AtomicU32::new(0) }
+        RawLock { word: AtomicU64::new(FREE) }
     }
 
     /// Acquires the lock, waiting for it until `deadline`.
@@ -135,14 +144,19 @@ impl RawLock {
     /// deadline, if a living owner kept the lock; [`LockFailure::WouldDeadlock`] if that owner is
     /// the calling thread.
     #[inline]
+    #[allow(dead_code, reason = "guards call its two halves, so that they stay in registers")]
     pub fn lock(&self, who: &impl Liveness, deadline: Deadline) -> Result<Acquired, LockFailure> {
-        let me = who.me();
-        // hand-over, Acquire: everything the last owner wrote before its Release in `unlock`.
-        if self.word.compare_exchange(FREE, me.word(), Acquire, Relaxed).is_ok() {
-            self.sign(me);
-            return Ok(Acquired::Clean);
+        match self.claim(who.me()) {
+            true => Ok(Acquired::Clean),
+            false => self.lock_contended(who, deadline),
         }
-        self.lock_contended(who, me, deadline)
+    }
+
+    /// The fast path of [`RawLock::lock`]: acquires the lock if it is free and carries no flag.
+    #[inline(always)]
+    pub(super) fn claim(&self, me: ParticipantId) -> bool {
+        // hand-over, Acquire: everything the last owner wrote before its Release in `unlock`.
+        self.word.compare_exchange(FREE, owned_by(me), Acquire, Relaxed).is_ok()
     }
 
     /// Acquires the lock if that is possible now; [`RawLock::lock`] with [`Deadline::Now`].
@@ -150,7 +164,7 @@ impl RawLock {
     /// # Errors
     ///
     /// [`LockFailure::WouldBlock`] or [`LockFailure::WouldDeadlock`].
-    #[inline]
+    #[cfg(any(loom, test))]
     pub fn try_lock(&self, who: &impl Liveness) -> Result<Acquired, LockFailure> {
         self.lock(who, Deadline::Now)
     }
@@ -160,32 +174,30 @@ impl RawLock {
     /// Only the thread that holds the lock may call this, and no forked child in its place. Never
     /// blocks; one compare-and-swap while nobody waits, and enters the kernel only if somebody may
     /// sleep.
-    #[inline]
+    #[inline(always)]
     pub fn unlock(&self, who: &impl Liveness, release: Release) {
         let me = who.me();
-        // Relaxed: the hand-over carries it, and until then it is read only by our own threads.
-        self.holder.store(0, Relaxed);
         // hand-over, Release: what we wrote under the lock goes to the next acquisition (Acquire).
         if release == Release::Abandon
-            || self.word.compare_exchange(me.word(), FREE, Rel, Relaxed).is_err()
+            || self.word.compare_exchange(owned_by(me), FREE, Rel, Relaxed).is_err()
         {
             self.unlock_flagged(me, release);
         }
     }
 
-    /// Gives the lock back where the word carries a flag, or is to.
+    /// [`RawLock::unlock`] where the word carries a flag, or is to.
     #[cold]
-    fn unlock_flagged(&self, me: ParticipantId, release: Release) {
+    pub(super) fn unlock_flagged(&self, me: ParticipantId, release: Release) {
         // Relaxed: we wrote it, and nobody else changes more than WAITERS (I1).
         let word = self.word.load(Relaxed);
-        debug_assert_eq!(word & ID_MASK, me.word(), "unlocked by somebody else");
+        debug_assert!(is_owned_by(word, me), "unlocked by somebody else");
         let left = match release {
             Release::Clean => word & ABANDONED,
             Release::Abandon => ABANDONED,
         };
         // hand-over, Release: as in `unlock`.
         if self.word.swap(left, Rel) & WAITERS != 0 {
-            futex::wake(&self.word, 1);
+            futex::wake_low(&self.word, 1);
         }
     }
 
@@ -198,24 +210,26 @@ impl RawLock {
     }
 
     /// Who owns the lock; stale at once unless it is the caller.
+    #[allow(dead_code, reason = "reports and recursive locks call it")]
     pub fn owner(&self) -> Option<ParticipantId> {
-        ParticipantId::from_word(self.word.load(Relaxed))
+        owner(self.word.load(Relaxed))
     }
 
     /// Whether the calling thread holds the lock; this answer does not go stale.
+    #[allow(dead_code, reason = "recursive locks and conditions call it")]
     pub fn is_held(&self, who: &impl Liveness) -> bool {
-        let me = who.me();
-        // Relaxed: if this thread holds the lock, both words are its own doing (I4).
-        self.word.load(Relaxed) & ID_MASK == me.word() && self.is_signed(me)
+        // Relaxed: if this thread holds the lock, it reads what it wrote itself (I4).
+        is_owned_by(self.word.load(Relaxed), who.me())
     }
 
+    /// The rest of [`RawLock::lock`].
     #[cold]
-    fn lock_contended(
+    pub(super) fn lock_contended(
         &self,
         who: &impl Liveness,
-        me: ParticipantId,
         deadline: Deadline,
     ) -> Result<Acquired, LockFailure> {
+        let me = who.me();
         if deadline != Deadline::Now && self.spin(me) {
             return Ok(Acquired::Clean);
         }
@@ -225,7 +239,7 @@ impl RawLock {
         loop {
             // Relaxed: an acquisition is ordered by its own compare-and-swap.
             let word = self.word.load(Relaxed);
-            let Some(owner) = ParticipantId::from_word(word) else {
+            let Some(owner) = owner(word) else {
                 // I2: we may have used up the wake-up of another sleeper, so we announce for it.
                 let waiters = if slept_for.is_some() { WAITERS } else { word & WAITERS };
                 match self.take(word, me, word & ABANDONED | waiters) {
@@ -233,7 +247,7 @@ impl RawLock {
                     None => continue,
                 }
             };
-            if owner == me && self.is_signed(me) {
+            if is_owned_by(word, me) {
                 return Err(LockFailure::WouldDeadlock);
             }
             if (slept_for == Some(owner) || deadline.has_passed()) && who.is_dead(owner) {
@@ -256,7 +270,7 @@ impl RawLock {
             let Some(nap) = naps.next(deadline) else {
                 return Err(LockFailure::Timeout);
             };
-            futex::wait(&self.word, word | WAITERS, Some(nap));
+            futex::wait_low(&self.word, (word | WAITERS) as u32, Some(nap));
             slept_for = Some(owner);
         }
     }
@@ -275,22 +289,10 @@ impl RawLock {
     }
 
     /// From `word`, which is free or names the dead, to ours; `None` if somebody was faster.
-    fn take(&self, word: u32, me: ParticipantId, flags: u32) -> Option<Acquired> {
+    fn take(&self, word: u64, me: ParticipantId, flags: u64) -> Option<Acquired> {
         // hand-over, Acquire: partner is the Release in `unlock` of the last who released.
-        self.word.compare_exchange(word, me.word() | flags, Acquire, Relaxed).ok()?;
-        self.sign(me);
+        self.word.compare_exchange(word, owned_by(me) | flags, Acquire, Relaxed).ok()?;
         Some(if flags & ABANDONED != 0 { Acquired::OwnerDied } else { Acquired::Clean })
-    }
-
-    #[inline]
-    fn sign(&self, me: ParticipantId) {
-        // Relaxed: only this thread compares it with its own mark.
-        self.holder.store(mark(me), Relaxed);
-    }
-
-    fn is_signed(&self, me: ParticipantId) -> bool {
-        // Relaxed: I4, we look for what this very thread wrote.
-        self.holder.load(Relaxed) == mark(me)
     }
 }
 
@@ -300,12 +302,19 @@ impl Default for RawLock {
     }
 }
 
-/// What a thread signs with. The threads of one participant always differ. So do those of two
-/// participants, unless a process has thousands of threads: ids fill up from the low end, tokens
-/// from the high end. So what a dead owner left is not mistaken for our own.
-#[inline]
-fn mark(me: ParticipantId) -> u32 {
-    me.word() ^ token()
+/// The word of a lock that this thread holds for the participant `me`.
+#[inline(always)]
+fn owned_by(me: ParticipantId) -> u64 {
+    u64::from(token()) << 32 | u64::from(me.word())
+}
+
+/// Whether this thread holds the lock for the participant `me`.
+fn is_owned_by(word: u64, me: ParticipantId) -> bool {
+    word & !(ABANDONED | WAITERS) == owned_by(me)
+}
+
+fn owner(word: u64) -> Option<ParticipantId> {
+    ParticipantId::from_word(word as u32)
 }
 
 #[cfg(all(test, not(loom)))]

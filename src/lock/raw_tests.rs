@@ -1,5 +1,5 @@
 use super::*;
-use crate::sync::AtomicBool;
+use crate::sync::{AtomicBool, AtomicU32};
 use std::time::Duration;
 
 /// A participant of a world in which the even slots are dead.
@@ -78,8 +78,9 @@ fn the_lock_of_a_dead_owner_is_taken_over() {
 
 #[test]
 fn a_lock_left_by_a_sweep_is_taken_over() {
-    let lock = RawLock::new();
-    lock.word.store(ParticipantId::DEAD.word() | WAITERS, Relaxed);
+    let lock = orphan();
+    // As a sweep leaves it: another number, the rest as it was.
+    lock.word.fetch_or(u64::from(ParticipantId::DEAD.word()), Relaxed);
     assert_eq!(lock.try_lock(&alive(0)), Ok(Acquired::OwnerDied));
 }
 
@@ -107,23 +108,19 @@ fn a_repair_cut_short_by_death_is_told_again() {
 }
 
 #[test]
-fn what_a_dead_owner_signed_is_not_mistaken_for_ours() {
-    // The dead owner's thread and this one have the same token.
-    let (lock, me) = (orphan(), alive(0));
-    lock.word.store(me.0.word(), Relaxed);
-    assert!(!lock.is_held(&me));
-    assert_eq!(lock.try_lock(&me), Err(LockFailure::WouldBlock));
-}
-
-#[test]
 fn any_word_is_a_lock_that_answers() {
     let me = alive(0);
-    for word in [u32::MAX, WAITERS, ABANDONED, WAITERS | ABANDONED, 1, ID_MASK, 0xdead_beef] {
+    for word in
+        [u64::MAX, WAITERS, ABANDONED, WAITERS | ABANDONED, 1, 1 << 32, !0 << 32, 0xdead_beef]
+    {
         let lock = RawLock::new();
         lock.word.store(word, Relaxed);
-        lock.holder.store(word, Relaxed);
         match lock.lock(&me, Deadline::after(Duration::from_millis(1))) {
-            Ok(_) => lock.unlock(&me, Release::Clean),
+            Ok(_) => {
+                assert!(lock.is_held(&me));
+                lock.unlock(&me, Release::Clean);
+                assert_eq!(lock.owner(), None);
+            }
             Err(failure) => assert_eq!(failure, LockFailure::Timeout),
         }
     }

@@ -19,7 +19,7 @@ use super::error::LockError;
 use super::hold::Hold;
 use super::raw::RawLock;
 use crate::error::{Error, Result};
-use crate::region::{Element, Kind, Object, OwnerWords, Pinned, Place, Spec};
+use crate::region::{Element, Kind, Object, Pinned, Place, Spec};
 use bytemuck::Pod;
 use std::fmt;
 use std::marker::PhantomData;
@@ -61,7 +61,7 @@ impl<T: Pod> GuardedSlice<T> {
             len: len as u64,
             bytes,
             backed: bytes,
-            owners: &[OwnerWords::one(0)],
+            owners: &[RawLock::owner_words(0)],
         };
         let object = Object::create(place, &spec, |object| {
             let this = Self::on(object.clone())?;

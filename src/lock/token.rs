@@ -3,8 +3,7 @@
 use crate::sync::{AtomicU32, Ordering};
 use std::cell::Cell;
 
-/// This thread's number: never 0, never that of another thread of this process. Filled up from the
-/// high end, so that it differs from the numbers that fill up from the low end.
+/// This thread's number: never 0, never that of another thread of this process.
 #[inline]
 pub(crate) fn token() -> u32 {
     match TOKEN.with(Cell::get) {
@@ -21,7 +20,6 @@ fn assign() -> u32 {
     while token == 0 {
         token = NEXT.fetch_add(1, Ordering::Relaxed);
     }
-    let token = token.reverse_bits();
     TOKEN.with(|mine| mine.set(token));
     token
 }

@@ -1,9 +1,12 @@
 //! One direction of a pipe: records in a ring, and the two places where its ends wait.
 //!
 //! ```text
-//! byte 0         128       256      512
-//!      readable  writable  indices  words of the record ring
+//! byte 0         8     128       256      512
+//!      readable  gone  writable  indices  words of the record ring
 //! ```
+//!
+//! `gone` says that the receiver has closed its end. The sender reads that line at each message
+//! anyway; the line of the receiver's position would cost it a cache miss.
 //!
 //! A message of up to the longest record is one record, with FIRST and LAST set. A longer one is a
 //! run of records from FIRST to LAST. A sender that gives up half way (timeout, death of its
@@ -15,7 +18,7 @@ use crate::lock::deadline::Deadline;
 use crate::lock::event::EventCount;
 use crate::lock::spin::Spin;
 use crate::region::id::ParticipantId;
-use crate::region::{Object, OwnerWords, Pinned};
+use crate::region::{Flag, Object, OwnerWords, Pinned, children_reaped};
 use crate::ring::end::End;
 use crate::ring::mapped::Mapped;
 use crate::ring::record::{Reader, Received, Reserved, Writer};
@@ -25,6 +28,7 @@ use std::io;
 use std::ops::Deref;
 
 const READABLE: u64 = 0;
+const GONE: u64 = 8;
 const WRITABLE: u64 = 128;
 const INDICES: u64 = 256;
 const WORDS: u64 = 512;
@@ -34,6 +38,9 @@ const WORD_BYTES: u64 = 8;
 const FIRST: u32 = 1;
 const LAST: u32 = 2;
 const FORM: u32 = !(FIRST | LAST);
+
+/// Messages that may be sent before the kernel is asked whether the receiver lives.
+const SENDS_PER_PROBE: u32 = 256;
 
 /// A fragment is not cut shorter than this while the rest of the message is longer.
 const LEAST_FRAGMENT_BYTES: usize = 4096;
@@ -114,8 +121,17 @@ impl Lane {
     pub(super) fn outlet(self, object: &Object, carrier: Option<ParticipantId>) -> Result<Outlet> {
         let end = self.end(object, carrier)?;
         let (readable, writable) = self.events(object)?;
-        let (spin, scratch) = (Spin::new(), Cell::default());
-        Ok(Outlet { lane: self, writer: Writer::new(end), readable, writable, spin, scratch })
+        Ok(Outlet {
+            lane: self,
+            writer: Writer::new(end),
+            readable,
+            gone: object.pin(self.offset()? + GONE)?,
+            writable,
+            spin: Spin::new(),
+            unprobed: Cell::new(0),
+            reaped: Cell::new(0),
+            scratch: Cell::default(),
+        })
     }
 
     /// Takes the receiving end, see [`Lane::end`]; `partial` came with it.
@@ -127,8 +143,15 @@ impl Lane {
     ) -> Result<Inlet> {
         let end = self.end(object, carrier)?;
         let (readable, writable) = self.events(object)?;
-        let (spin, partial) = (Spin::new(), RefCell::new(partial));
-        Ok(Inlet { lane: self, reader: Reader::new(end), readable, writable, spin, partial })
+        Ok(Inlet {
+            lane: self,
+            reader: Reader::new(end),
+            readable,
+            gone: object.pin(self.offset()? + GONE)?,
+            writable,
+            spin: Spin::new(),
+            partial: RefCell::new(partial),
+        })
     }
 }
 
@@ -137,8 +160,13 @@ pub(super) struct Outlet {
     lane: Lane,
     writer: Writer<Mapped<u64>>,
     readable: Pinned<EventCount>,
+    gone: Pinned<Flag>,
     writable: Pinned<EventCount>,
     spin: Spin,
+    /// Messages that may still be sent before the next probe.
+    unprobed: Cell<u32>,
+    /// [`children_reaped`] at the last probe.
+    reaped: Cell<u32>,
     /// Where values are encoded; kept for the next.
     pub(super) scratch: Cell<Vec<u8>>,
 }
@@ -215,6 +243,9 @@ impl Outlet {
         most: usize,
         deadline: Deadline,
     ) -> Result<Reserved<'_, Mapped<u64>>, SendError<()>> {
+        if self.receiver_is_gone() {
+            return Err(SendError::Disconnected(()));
+        }
         let attempt = || match self.writer.reserve_up_to(least, most) {
             Err(TryReserveError::Full) => None,
             other => Some(other),
@@ -241,6 +272,20 @@ impl Outlet {
             None if deadline == Deadline::Now => Err(SendError::Full(())),
             None => Err(SendError::Timeout(())),
         }
+    }
+
+    /// Whether the receiver has closed its end, or was found dead: the kernel is asked now and then,
+    /// and after a child of this process has ended, which may have been the receiver.
+    fn receiver_is_gone(&self) -> bool {
+        let (left, reaped) = (self.unprobed.get(), children_reaped());
+        if left == 0 || reaped != self.reaped.get() {
+            let gone = self.writer.end().probe_peer();
+            self.unprobed.set(if gone { 0 } else { SENDS_PER_PROBE });
+            self.reaped.set(reaped);
+            return gone;
+        }
+        self.unprobed.set(left - 1);
+        self.gone.is_raised()
     }
 
     /// Gives this end to another process.
@@ -327,6 +372,7 @@ pub(super) struct Inlet {
     lane: Lane,
     reader: Reader<Mapped<u64>>,
     readable: Pinned<EventCount>,
+    gone: Pinned<Flag>,
     writable: Pinned<EventCount>,
     spin: Spin,
     partial: RefCell<Partial>,
@@ -402,7 +448,12 @@ impl Inlet {
         let Ok(mut partial) = self.partial.try_borrow_mut() else {
             return Some(Err(RecvError::Busy));
         };
-        if partial.is_whole() {
+        let end = self.reader.end();
+        if partial.flags != 0 && end.is_stale() {
+            // Closed, or the parent's, which goes on with it or has died with it.
+            *partial = Partial::default();
+        }
+        if partial.is_whole() && end.is_mine() {
             let Partial { bytes, flags } = std::mem::take(&mut *partial);
             return Some(Ok(Message::Assembled { bytes, flags }));
         }
@@ -465,7 +516,9 @@ impl Inlet {
 
     /// Closes this end: the sender is told when it sends.
     pub(super) fn close(&self) {
-        self.reader.end().close();
+        if self.reader.end().close() {
+            self.gone.raise();
+        }
         self.writable.notify_all();
     }
 }

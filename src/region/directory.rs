@@ -127,16 +127,7 @@ pub(crate) enum OwnerField {
     /// The low 30 bits of a `u32` are a whole id; the bits above are flags.
     Id,
     /// 13 bits of a `u64`, from bit `shift` on, are a number.
-    #[allow(dead_code, reason = "the format has it from the start; index rings use it")]
     Number { shift: u32 },
-}
-
-impl OwnerWords {
-    /// A single `u32` with an id.
-    pub(crate) fn one(first_bytes: usize) -> OwnerWords {
-        let field = OwnerField::Id;
-        OwnerWords { first_bytes: first_bytes as u64, stride_bytes: 4, count: 1, field }
-    }
 }
 
 /// What is written in an entry.
@@ -259,7 +250,8 @@ impl<'a> Directory<'a> {
         Self::claim(place, entry.offset, &clear)?;
         fill(entry)?;
         Self::list(place, &entry, owners);
-        Ok(self.objects().count() as u32 - 1)
+        let index = self.objects().position(|raw| std::ptr::eq(raw, place));
+        index.map(|index| index as u32).ok_or(Error::Corrupt("directory"))
     }
 
     /// Marks an EMPTY entry as begun, so that who finds it after our death clears up (D1).

@@ -180,21 +180,22 @@ impl Mapping {
     /// This process as a participant; attaches a forked child on its first use.
     #[inline(always)]
     pub(crate) fn attached(&self) -> Result<Attached<'_>> {
-        match ParticipantId::from_word(self.id.load(Relaxed)) {
-            Some(me) => Ok(Attached { mapping: self, me }),
-            None => self.attach_forked(),
-        }
+        // Only the id comes from two sides, so that the rest stays in registers.
+        let me = match self.own_id() {
+            Some(me) => me,
+            None => self.attach_forked()?,
+        };
+        Ok(Attached { mapping: self, id: self.id, me })
     }
 
     #[cold]
-    fn attach_forked(&self) -> Result<Attached<'_>> {
+    fn attach_forked(&self) -> Result<ParticipantId> {
         fork::exclusive(|| {
             if ParticipantId::from_word(self.id.load(Relaxed)).is_none() {
                 fork::settle();
                 self.attach()?;
             }
-            let me = ParticipantId::from_word(self.id.load(Relaxed)).ok_or(Error::WrongProcess)?;
-            Ok(Attached { mapping: self, me })
+            self.own_id().ok_or(Error::WrongProcess)
         })
     }
 
@@ -277,7 +278,17 @@ impl Drop for Mapping {
 #[derive(Clone, Copy)]
 pub(crate) struct Attached<'a> {
     mapping: &'a Mapping,
+    /// Where our id stands, and in a forked child no longer stands.
+    id: &'static AtomicU32,
     me: ParticipantId,
+}
+
+impl Attached<'_> {
+    /// Whether this is still the process that attached, and not a forked child of it.
+    #[inline(always)]
+    pub(crate) fn is_still_me(&self) -> bool {
+        self.id.load(Relaxed) == self.me.word()
+    }
 }
 
 impl Liveness for Attached<'_> {

@@ -25,7 +25,15 @@ pub(crate) use mapping::Attached;
 pub(crate) use object::{Object, Pinned, Place, Spec};
 #[cfg(feature = "serde")]
 pub(crate) use transfer::Arrival;
-pub(crate) use view::Shared;
+pub(crate) use view::{Flag, Shared};
+
+/// How many children this process has seen to end: a hint that somebody may have died.
+pub(crate) fn children_reaped() -> u32 {
+    #[cfg(feature = "serde")]
+    return crate::sys::process::reaped();
+    #[cfg(not(feature = "serde"))]
+    return 0; // no children
+}
 
 use crate::error::{Error, Result};
 use header::{DEFAULT_PARTICIPANTS, Geometry};

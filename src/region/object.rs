@@ -4,7 +4,6 @@
 
 use super::Region;
 use super::directory::{Element, Entry, OwnerWords};
-use super::id::ParticipantId;
 use super::kind::Kind;
 use super::mapping::{Attached, Mapping};
 use super::view::{Shared, View};
@@ -158,12 +157,6 @@ impl Object {
     #[inline(always)]
     pub(crate) fn attached(&self) -> Result<Attached<'_>> {
         self.mapping.attached()
-    }
-
-    /// Our participant id, if this process is attached; `None` in a forked child at first.
-    #[inline(always)]
-    pub(crate) fn own_id(&self) -> Option<ParticipantId> {
-        self.mapping.own_id()
     }
 
     pub(crate) fn mapping(&self) -> &Arc<Mapping> {

@@ -85,9 +85,9 @@ impl Drop for Outgoing {
 
 /// Runs `encode`, and collects the regions of the handles that it meets.
 pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Outgoing) {
-    let outer = CONTEXT.replace(Context::Sending(Outgoing::default()));
+    let within = Within::enter(Context::Sending(Outgoing::default()));
     let encoded = encode();
-    match CONTEXT.replace(outer) {
+    match within.take() {
         Context::Sending(outgoing) => (encoded, outgoing),
         _ => (encoded, Outgoing::default()),
     }
@@ -95,10 +95,32 @@ pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Outgoing) {
 
 /// Runs `decode`, and gives the handles that it meets their regions.
 pub(crate) fn provide<R>(fds: Vec<OwnedFd>, decode: impl FnOnce() -> R) -> R {
-    let outer = CONTEXT.replace(Context::Receiving(fds));
-    let decoded = decode();
-    CONTEXT.replace(outer);
-    decoded
+    let _within = Within::enter(Context::Receiving(fds));
+    decode()
+}
+
+/// A context in force; the one around it comes back with its drop, also when a value's own code
+/// panics, and what was given away so far goes back.
+struct Within {
+    outer: Context,
+}
+
+impl Within {
+    fn enter(context: Context) -> Within {
+        Within { outer: CONTEXT.replace(context) }
+    }
+
+    /// The context in force, which is empty from then on.
+    fn take(&self) -> Context {
+        CONTEXT.replace(Context::None)
+    }
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        let outer = std::mem::replace(&mut self.outer, Context::None);
+        drop(CONTEXT.replace(outer));
+    }
 }
 
 /// Why the last handle that this thread encoded or decoded did not cross, if that is so.

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
+use crate::sync::{AtomicU32, Ordering::*};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -15,6 +16,24 @@ use std::ptr::NonNull;
 ///
 /// Every byte lies in an atomic (padding aside), and every bit pattern is valid.
 pub(crate) unsafe trait Shared {}
+
+/// Something that happens once and is then so for good; zero bytes are "not yet".
+#[repr(transparent)]
+pub(crate) struct Flag(AtomicU32);
+
+// SAFETY: an atomic; any bytes are valid.
+unsafe impl Shared for Flag {}
+
+impl Flag {
+    pub(crate) fn raise(&self) {
+        self.0.store(1, Release); // raise: pairs with the Acquire below
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_raised(&self) -> bool {
+        self.0.load(Acquire) != 0 // raise
+    }
+}
 
 /// A range of mapped bytes, borrowed from what keeps it mapped.
 #[derive(Clone, Copy)]

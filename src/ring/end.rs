@@ -225,17 +225,32 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         self.id.get() == CLOSED
     }
 
-    /// Closes this end, unless it has another owner or this is a forked copy of the handle.
-    pub(crate) fn close(&self) {
+    /// Whether this handle owns its end now: it is open, not given away, and no forked copy.
+    /// Whoever was lent something asks before `advance`: all of that can happen meanwhile.
+    #[inline(always)]
+    pub(crate) fn is_mine(&self) -> bool {
+        let id = self.id.get();
+        // Relaxed: if the word names us, we or who gave us the end wrote it.
+        self.is_ours(id) && self.mine().owner.load(Relaxed) == id
+    }
+
+    /// Closes this end, unless it has another owner or this is a forked copy of the handle; says
+    /// whether it did.
+    pub(crate) fn close(&self) -> bool {
         let id = self.id.replace(CLOSED);
         self.bound.set(self.position.get());
         if !self.is_ours(id) {
-            return;
+            return false;
         }
         if let Some(alive) = self.alive.get() {
             alive.swap(false, AcqRel); // home: see `Gift::take_back`
         }
-        self.mine().give(id, CLOSED);
+        self.mine().give(id, CLOSED)
+    }
+
+    /// Whether this handle is a forked copy, or was closed: what it knows is not to be relied on.
+    pub(crate) fn is_stale(&self) -> bool {
+        !self.is_ours(self.id.get())
     }
 
     /// Becomes the owner, after the dead or after `heir_of`, and goes on where the last one stopped.
@@ -259,13 +274,6 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     #[inline(always)]
     pub(crate) fn changed_hands(&self) -> bool {
         self.taken.replace(false)
-    }
-
-    /// Whether this process owns the end, as far as it knows without looking; a forked child of the
-    /// owner does not.
-    #[inline(always)]
-    pub(crate) fn is_held(&self) -> bool {
-        self.is_ours(self.id.get())
     }
 
     /// Whether this process is still the participant `id`: a forked child is not, nobody is CLOSED.

@@ -106,7 +106,8 @@ impl<T: Pod> Mapped<T> {
 
     /// The ring that `object` is.
     pub(crate) fn on(object: &Object) -> Result<Mapped<T>> {
-        Mapped::new(object, 0, SLOTS, slots_for(object.len())?)
+        let slots = slots_for(object.len()).map_err(|_| Error::Corrupt("capacity of a ring"))?;
+        Mapped::new(object, 0, SLOTS, slots)
     }
 
     pub(crate) fn object(&self) -> &Object {

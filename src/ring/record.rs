@@ -146,7 +146,7 @@ impl<S: Site<Slot = u64>> Writer<S> {
     pub(crate) fn publish(&self) {
         let staged = self.staged.replace(0);
         // What a forked child finds staged is its parent's.
-        if staged != 0 && self.end.is_held() {
+        if staged != 0 && self.end.is_mine() {
             self.end.advance(staged);
         }
     }
@@ -190,6 +190,9 @@ impl<S: Site<Slot = u64>> Reserved<'_, S> {
     #[inline(always)]
     fn finish(&self, len_bytes: usize) {
         let writer = self.writer;
+        if !writer.end.is_mine() {
+            return; // closed meanwhile, or a forked copy
+        }
         let len_bytes = len_bytes.min(self.len_bytes);
         let staged = writer.staged.get();
         let site = writer.end.site();
@@ -297,7 +300,7 @@ impl<S: Site<Slot = u64>> Reader<S> {
         }
         impl<S: Site> Drop for Shown<'_, S> {
             fn drop(&mut self) {
-                if self.end.is_held() {
+                if self.end.is_mine() {
                     self.end.advance(self.words);
                 }
             }
@@ -405,7 +408,7 @@ impl<S: Site<Slot = u64>> Drop for Received<'_, S> {
     fn drop(&mut self) {
         // A survivor of a kill before this sees the record still in the ring. A forked child drops
         // its parent's loan without effect.
-        if self.reader.end.is_held() {
+        if self.reader.end.is_mine() {
             self.reader.end.advance(self.found.next);
         }
         self.reader.lent.set(false);

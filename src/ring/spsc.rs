@@ -146,7 +146,7 @@ impl<S: Site> Reserved<'_, S> {
     /// Pushes the first `count` slots as they are, at most [`Reserved::len`].
     pub(crate) fn commit(self, count: usize) {
         // What a forked child finds reserved is its parent's.
-        if self.writer.end.is_held() {
+        if self.writer.end.is_mine() {
             self.writer.end.advance(count.min(self.count) as u64);
         }
     }
@@ -239,7 +239,7 @@ impl<S: Site> Peeked<'_, S> {
     /// Pops the first `count` values, at most [`Peeked::len`].
     pub(crate) fn release(self, count: usize) {
         // What a forked child finds borrowed is its parent's.
-        if self.reader.end.is_held() {
+        if self.reader.end.is_mine() {
             self.reader.end.advance(count.min(self.count) as u64);
         }
     }

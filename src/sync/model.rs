@@ -17,7 +17,7 @@ pub(crate) use loom::sync::atomic::{
 /// Limit: the table's mutex adds a happens-before edge between a waker and its sleeper that the
 /// kernel does not promise. Therefore each algorithm also has a model that never sleeps.
 pub(crate) mod futex {
-    use super::{AtomicU32, Ordering};
+    use super::{AtomicU32, AtomicU64, Ordering};
     use loom::sync::{Condvar, Mutex};
     use std::sync::Arc;
     use std::time::Duration;
@@ -57,15 +57,24 @@ pub(crate) mod futex {
         static ref TABLE: Mutex<Table> = Mutex::new(Table::default());
     }
 
-    fn address(word: &AtomicU32) -> usize {
+    fn address<T>(word: &T) -> usize {
         std::ptr::from_ref(word).addr()
     }
 
     /// Sleeps while `word` holds `expected`, until woken or, if timed, until the caps strike.
     pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) -> Woken {
+        sleep(address(word), || word.load(Ordering::SeqCst) == expected, timeout)
+    }
+
+    /// [`wait`] on the low half of a word of 64 bits.
+    pub(crate) fn wait_low(word: &AtomicU64, expected: u32, timeout: Option<Duration>) -> Woken {
+        sleep(address(word), || word.load(Ordering::SeqCst) as u32 == expected, timeout)
+    }
+
+    fn sleep(address: usize, holds: impl Fn() -> bool, timeout: Option<Duration>) -> Woken {
         let mut table = TABLE.lock().unwrap();
         // As in the kernel: compare and enlist are one step for every waker.
-        if word.load(Ordering::SeqCst) != expected {
+        if !holds() {
             return Woken::Maybe;
         }
         let timed = timeout.is_some();
@@ -74,7 +83,7 @@ pub(crate) mod futex {
             return Woken::TimedOut;
         }
         let bell = Arc::new(Condvar::new());
-        table.asleep.push(Sleeper { address: address(word), bell: Arc::clone(&bell), timed });
+        table.asleep.push(Sleeper { address, bell: Arc::clone(&bell), timed });
         while table.holds(&bell) {
             table = bell.wait(table).unwrap();
         }
@@ -89,8 +98,16 @@ pub(crate) mod futex {
 
     /// Wakes at most `count` sleepers and returns how many there were.
     pub(crate) fn wake(word: &AtomicU32, count: u32) -> usize {
+        rouse(address(word), count)
+    }
+
+    /// [`wake`] for the low half of a word of 64 bits.
+    pub(crate) fn wake_low(word: &AtomicU64, count: u32) -> usize {
+        rouse(address(word), count)
+    }
+
+    fn rouse(address: usize, count: u32) -> usize {
         let mut table = TABLE.lock().unwrap();
-        let address = address(word);
         let mut woken = 0;
         while woken < count as usize {
             let Some(at) = table.asleep.iter().position(|s| s.address == address) else { break };

@@ -11,6 +11,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// A child to start.
@@ -222,12 +223,20 @@ fn timespec(d: Duration) -> Timespec {
     }
 }
 
+/// Children that were reaped by [`reap`], as a count that wraps around.
+pub(crate) fn reaped() -> u32 {
+    REAPED.load(Relaxed) // a hint; the caller looks for itself
+}
+
+static REAPED: AtomicU32 = AtomicU32::new(0);
+
 /// Reaps the process if it has ended; `None` while it runs, or while a debugger holds its end back.
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Ended>> {
     if !wait_for_end(pidfd, Some(Instant::now()))? {
         return Ok(None);
     }
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    REAPED.fetch_add(1, Relaxed);
     match rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(pidfd), options)) {
         Ok(None) => Ok(None),
         Ok(Some(status)) => Ok(Some(match (status.exit_status(), status.terminating_signal()) {

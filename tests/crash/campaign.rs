@@ -6,8 +6,8 @@
 //! one failed kill point.
 //!
 //! A post-mortem depends only on shared memory and on what the kernel holds. Instructions that
-//! change neither give the same one, so for a long operation [`Points::States`] tries one
-//! instruction of each state of the shared memory, and both sides of each system call.
+//! change neither give the same one, so of a long operation a run tries one instruction of each
+//! state of the shared memory, both sides of each system call, and samples ([`Points`]).
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -22,7 +22,7 @@ use crate::step::{self, At, Victim};
 /// An operation and what must hold when it is cut short. Checks assert; a panic is the verdict.
 pub trait Scenario: Sized {
     /// Which instructions to kill at.
-    const POINTS: Points = Points::Every;
+    const POINTS: Points = Points::Instructions;
     /// What happens to the victim at each point.
     const FATE: Fate = Fate::Kill;
     /// Whether [`Scenario::rescue`] is to be killed at every instruction as well.
@@ -50,14 +50,18 @@ pub trait Scenario: Sized {
     fn check(&mut self, death: Death);
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Points {
-    /// Every instruction.
-    Every,
-    /// One instruction of each state of the shared memory, both sides of each system call, and
-    /// every `stride`-th instruction. `SHMKIT_CRASH=full` makes it every instruction.
-    States { stride: usize },
+    /// Every instruction of an operation of up to [`SHORT`] instructions; of a longer one those of
+    /// [`Points::States`] and [`SAMPLES`] more at equal distances. `SHMKIT_CRASH=full` makes it every
+    /// instruction in any case.
+    Instructions,
+    /// One instruction of each state of the shared memory, and both sides of each system call.
+    States,
 }
+
+const SHORT: usize = 2500;
+const SAMPLES: usize = 250;
 
 /// What happens to the victim at each point.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -193,6 +197,10 @@ fn at() -> Option<usize> {
     std::env::var("SHMKIT_CRASH_AT").ok().map(|k| k.parse().expect("SHMKIT_CRASH_AT: a number"))
 }
 
+fn is_full() -> bool {
+    std::env::var("SHMKIT_CRASH").is_ok_and(|mode| mode == "full")
+}
+
 struct Campaign {
     control: Shared<Control>,
     deadline: Duration,
@@ -226,7 +234,8 @@ impl Campaign {
         }
     }
 
-    /// Kills the rescuer at every instruction after the victim was killed at `victim`.
+    /// Kills the rescuer too, after the victim was killed at `victim`: in each state of the shared
+    /// memory and the kernel, and in a full campaign at every instruction.
     fn run_rescuer<S: Scenario>(&mut self, victim: (&Path, usize)) {
         if let Err(failure) = self.survive::<S>(Job::TraceRescuer { victim }) {
             self.report.failures.push(format!(
@@ -235,7 +244,7 @@ impl Campaign {
             ));
         }
         let path = Path::new(&self.control.rescuer);
-        for k in path.points(Points::Every) {
+        for k in path.points(if is_full() { Points::Instructions } else { Points::States }) {
             self.kill::<S>(victim, Some((&path, k)));
         }
     }
@@ -399,15 +408,16 @@ impl Path {
 
     /// The instructions to kill at.
     fn points(&self, points: Points) -> Vec<usize> {
-        let full = std::env::var("SHMKIT_CRASH").is_ok_and(|mode| mode == "full");
-        let chosen = |k: usize| match points {
-            Points::Every => true,
-            Points::States { .. } if full || k == self.len() => true,
-            Points::States { stride } => {
-                k.is_multiple_of(stride)
-                    || self.instructions[k] & (CHANGED | SYSTEM_CALL) != 0
-                    || self.instructions[k - 1] & SYSTEM_CALL != 0
-            }
+        let stride = match points {
+            Points::States => usize::MAX,
+            Points::Instructions if is_full() || self.len() <= SHORT => 1,
+            Points::Instructions => self.len() / SAMPLES,
+        };
+        let chosen = |k: usize| {
+            k.is_multiple_of(stride)
+                || k == self.len()
+                || self.instructions[k] & (CHANGED | SYSTEM_CALL) != 0
+                || self.instructions[k - 1] & SYSTEM_CALL != 0
         };
         (0..=self.len()).filter(|&k| chosen(k)).collect()
     }

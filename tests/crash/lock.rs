@@ -125,7 +125,6 @@ struct UnlockWithWaiter {
 }
 
 impl Scenario for UnlockWithWaiter {
-    const POINTS: Points = Points::States { stride: 29 };
     const FATE: Fate = Fate::FreezeAndKill;
 
     fn set_up() -> Self {
@@ -164,7 +163,6 @@ struct BlockedWaiter {
 }
 
 impl Scenario for BlockedWaiter {
-    const POINTS: Points = Points::States { stride: 101 };
     const FATE: Fate = Fate::FreezeAndKill;
     const LIMIT: usize = 20_000;
 
@@ -200,7 +198,7 @@ struct TakeOver {
 }
 
 impl Scenario for TakeOver {
-    const POINTS: Points = Points::States { stride: 1 << 20 };
+    const POINTS: Points = Points::States;
     const RESCUED: bool = true;
 
     fn set_up() -> Self {
@@ -241,8 +239,6 @@ struct SlotReuse {
 }
 
 impl Scenario for SlotReuse {
-    const POINTS: Points = Points::States { stride: 31 };
-
     fn set_up() -> Self {
         let region = RegionOptions::new(1 << 12).participants(2).anonymous().unwrap();
         let lock = Lock::new_in(&region, [0; 4]).unwrap();

@@ -9,6 +9,7 @@
 mod campaign;
 mod helper;
 mod lock;
+mod pipe;
 mod proof;
 mod region;
 mod ring;
@@ -63,6 +64,7 @@ fn tests() -> Vec<Test> {
     tests.extend(region::tests());
     tests.extend(lock::tests());
     tests.extend(ring::tests());
+    tests.extend(pipe::tests());
     tests
 }
 

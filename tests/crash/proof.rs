@@ -84,13 +84,11 @@ fn is_torn(words: &Words) -> bool {
     words[0].load(SeqCst) != words[1].load(SeqCst)
 }
 
-/// [`TwoWords`] with so great a stride that only the watch on memory finds the instant.
+/// [`TwoWords`] killed so rarely that only the watch on memory finds the instant.
 struct States(TwoWords);
 
-const NO_STRIDE: Points = Points::States { stride: 1 << 30 };
-
 impl Scenario for States {
-    const POINTS: Points = NO_STRIDE;
+    const POINTS: Points = Points::States;
 
     fn set_up() -> States {
         States(TwoWords::set_up())
@@ -109,7 +107,7 @@ impl Scenario for States {
 struct TwoCalls(String);
 
 impl Scenario for TwoCalls {
-    const POINTS: Points = NO_STRIDE;
+    const POINTS: Points = Points::States;
 
     fn set_up() -> TwoCalls {
         TwoCalls(format!("/dev/shm/shmkit-crash-proof-{}", std::process::id()))
@@ -130,7 +128,7 @@ impl Scenario for TwoCalls {
 struct Rescue(Words);
 
 impl Scenario for Rescue {
-    const POINTS: Points = NO_STRIDE;
+    const POINTS: Points = Points::States;
     const RESCUED: bool = true;
 
     fn set_up() -> Rescue {
@@ -209,7 +207,7 @@ impl Scenario for Race {
 struct Hang(Words);
 
 impl Scenario for Hang {
-    const POINTS: Points = NO_STRIDE;
+    const POINTS: Points = Points::States;
 
     fn set_up() -> Hang {
         Hang(Shared::new())
@@ -231,7 +229,7 @@ impl Scenario for Hang {
 struct Crash(Words);
 
 impl Scenario for Crash {
-    const POINTS: Points = NO_STRIDE;
+    const POINTS: Points = Points::States;
 
     fn set_up() -> Crash {
         Crash(Shared::new())
@@ -254,7 +252,7 @@ impl Scenario for Crash {
 struct Leak(Words);
 
 impl Scenario for Leak {
-    const POINTS: Points = NO_STRIDE;
+    const POINTS: Points = Points::States;
 
     fn set_up() -> Leak {
         Leak(Shared::new())

@@ -2,11 +2,11 @@
 
 use std::os::fd::AsFd;
 
-use shmkit::{Error, Region, RegionOptions};
+use shmkit::{Array, Error, Lock, Region, RegionOptions, Value};
 
-use crate::campaign::{Death, Fate, Points, Scenario, name};
+use crate::campaign::{Death, Fate, Scenario, name};
 use crate::helper::{Keeper, elsewhere};
-use crate::shared::{Ledger, Shared};
+use crate::shared::{Ledger, Shared, watch_region};
 use crate::step::begin;
 use crate::{Test, survives};
 
@@ -25,12 +25,12 @@ pub fn tests() -> Vec<Test> {
         survives::<DropLastWhileOpened>("region::drop_last_handle_while_another_opens"),
         survives::<DropBoth>("region::drop_while_another_drops"),
         survives::<DropOneOfTwo>("region::drop_one_of_two_handles"),
+        survives::<CreateObjects>("region::create_objects_in_a_region"),
         survives::<Attach>("region::attach_participant"),
         survives::<Detach>("region::detach_participant"),
     ]
 }
 
-const LONG: Points = Points::States { stride: 53 };
 const OBJECT_BYTES: u64 = 1 << 12;
 
 fn create(name: &str) -> Result<Region, Error> {
@@ -64,8 +64,6 @@ fn assert_ours(name: &str, region: &Region) {
 struct CreateAnonymous;
 
 impl Scenario for CreateAnonymous {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         CreateAnonymous
     }
@@ -84,8 +82,6 @@ impl Scenario for CreateAnonymous {
 struct CreateNamed(String);
 
 impl Scenario for CreateNamed {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         CreateNamed(name("create"))
     }
@@ -108,7 +104,6 @@ struct CreateSeen {
 }
 
 impl Scenario for CreateSeen {
-    const POINTS: Points = LONG;
     const FATE: Fate = Fate::FreezeAndKill;
 
     fn set_up() -> Self {
@@ -149,7 +144,6 @@ struct CreateTwice {
 }
 
 impl Scenario for CreateTwice {
-    const POINTS: Points = LONG;
     const FATE: Fate = Fate::FreezeAndRun;
 
     fn set_up() -> Self {
@@ -201,8 +195,6 @@ fn remains(label: &str) -> String {
 struct CreateOnRemains(String);
 
 impl Scenario for CreateOnRemains {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         CreateOnRemains(remains("remains"))
     }
@@ -223,11 +215,10 @@ struct OpenNamed {
 }
 
 impl Scenario for OpenNamed {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         let name = name("open");
         let keeper = Keeper::of(|| create(&name).unwrap());
+        watch_region(&name);
         OpenNamed { name, keeper: Some(keeper) }
     }
 
@@ -249,8 +240,6 @@ impl Scenario for OpenNamed {
 struct OpenRemains(String);
 
 impl Scenario for OpenRemains {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         OpenRemains(remains("dead"))
     }
@@ -272,7 +261,6 @@ struct OpenRemainsWhileCreated {
 }
 
 impl Scenario for OpenRemainsWhileCreated {
-    const POINTS: Points = LONG;
     const FATE: Fate = Fate::FreezeAndRun;
 
     fn set_up() -> Self {
@@ -305,8 +293,6 @@ impl Scenario for OpenRemainsWhileCreated {
 struct DropAnonymous;
 
 impl Scenario for DropAnonymous {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         DropAnonymous
     }
@@ -323,8 +309,6 @@ impl Scenario for DropAnonymous {
 struct DropLast(String);
 
 impl Scenario for DropLast {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         DropLast(name("last"))
     }
@@ -348,7 +332,6 @@ struct DropLastWhileOpened {
 }
 
 impl Scenario for DropLastWhileOpened {
-    const POINTS: Points = LONG;
     const FATE: Fate = Fate::FreezeAndRun;
 
     fn set_up() -> Self {
@@ -393,7 +376,6 @@ struct DropBoth {
 }
 
 impl Scenario for DropBoth {
-    const POINTS: Points = LONG;
     const FATE: Fate = Fate::FreezeAndRun;
 
     fn set_up() -> Self {
@@ -429,11 +411,10 @@ struct DropOneOfTwo {
 }
 
 impl Scenario for DropOneOfTwo {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         let name = name("one");
         let keeper = Keeper::of(|| create(&name).unwrap());
+        watch_region(&name);
         DropOneOfTwo { name, keeper: Some(keeper) }
     }
 
@@ -452,6 +433,38 @@ impl Scenario for DropOneOfTwo {
     }
 }
 
+/// Objects are made one after the other, the second in a new block of the directory.
+struct CreateObjects {
+    region: Region,
+    first: Lock<[u64; 9]>,
+}
+
+impl Scenario for CreateObjects {
+    fn set_up() -> Self {
+        let region = Region::new(OBJECT_BYTES).unwrap();
+        let first = Lock::new_in(&region, [5; 9]).unwrap();
+        Value::new_in(&region, 5u64).unwrap();
+        CreateObjects { region, first }
+    }
+
+    fn victim(&mut self) {
+        drop(self.first.lock()); // attaches
+        begin();
+        for n in 6..8 {
+            std::mem::forget(Value::new_in(&self.region, [n; 9]).unwrap());
+        }
+    }
+
+    fn check(&mut self, _: Death) {
+        let array = Array::<u64>::new_in(&self.region, 40).unwrap();
+        assert!(array.iter().all(|element| element == 0), "remains of a dead one's object");
+        let value = Value::new_in(&self.region, [8u64; 9]).unwrap();
+        array.lock().unwrap().fill(9);
+        assert_eq!(value.get(), [8; 9]);
+        assert_eq!(*self.first.lock().unwrap(), [5; 9]);
+    }
+}
+
 /// A region with two slots, of which a living process has one.
 struct Slots {
     name: String,
@@ -463,6 +476,7 @@ impl Slots {
         let name = name(label);
         let options = RegionOptions::new(OBJECT_BYTES).participants(2);
         let keeper = Keeper::of(|| options.create(&name).unwrap());
+        watch_region(&name);
         Slots { name, keeper: Some(keeper) }
     }
 
@@ -484,8 +498,6 @@ impl Slots {
 struct Attach(Slots);
 
 impl Scenario for Attach {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         Attach(Slots::new("attach"))
     }
@@ -508,8 +520,6 @@ impl Scenario for Attach {
 struct Detach(Slots);
 
 impl Scenario for Detach {
-    const POINTS: Points = LONG;
-
     fn set_up() -> Self {
         Detach(Slots::new("detach"))
     }

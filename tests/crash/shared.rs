@@ -1,6 +1,7 @@
 //! Memory that the processes of one test share, and the eye that watches it change.
 
 use std::ops::Deref;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 /// A `T` in zeroed memory that children of this process share with it.
@@ -94,6 +95,23 @@ impl Ledger {
     pub fn answers(&self) -> Vec<u64> {
         self.answers[..self.acknowledged() as usize].iter().map(|a| a.load(SeqCst)).collect()
     }
+}
+
+/// Maps the file of a named region that this process does not use, so that it is watched.
+pub fn watch_region(name: &str) {
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(format!("/dev/shm/shmkit.{name}"))
+        .unwrap();
+    // SAFETY: a fresh mapping at an address of the kernel's choice, never unmapped, and read within
+    // the file only.
+    let base = unsafe {
+        let len_bytes = file.metadata().unwrap().len() as usize;
+        let rights = libc::PROT_READ | libc::PROT_WRITE;
+        libc::mmap(std::ptr::null_mut(), len_bytes, rights, libc::MAP_SHARED, file.as_raw_fd(), 0)
+    };
+    assert!(base != libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
 }
 
 /// Watches every shared writable mapping of this process, so all that a post-mortem can depend on
