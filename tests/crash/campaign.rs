@@ -36,6 +36,9 @@ pub trait Scenario: Sized {
     /// Runs in the victim: its own set-up, then [`step::begin`], then the operation.
     fn victim(&mut self);
 
+    /// Runs in the survivor when the victim has come to [`step::begin`].
+    fn ready(&mut self) {}
+
     /// What the survivor does while the victim is stopped and alive ([`Fate`]).
     fn frozen(&mut self) {}
 
@@ -197,6 +200,10 @@ fn at() -> Option<usize> {
     std::env::var("SHMKIT_CRASH_AT").ok().map(|k| k.parse().expect("SHMKIT_CRASH_AT: a number"))
 }
 
+fn is_full() -> bool {
+    std::env::var("SHMKIT_CRASH").is_ok_and(|mode| mode == "full")
+}
+
 struct Campaign {
     control: Shared<Control>,
     deadline: Duration,
@@ -230,7 +237,8 @@ impl Campaign {
         }
     }
 
-    /// Kills the rescuer at every instruction after the victim was killed at `victim`.
+    /// Kills the rescuer too, after the victim was killed at `victim`: in each state of the shared
+    /// memory and the kernel, and in a full campaign at every instruction.
     fn run_rescuer<S: Scenario>(&mut self, victim: (&Path, usize)) {
         if let Err(failure) = self.survive::<S>(Job::TraceRescuer { victim }) {
             self.report.failures.push(format!(
@@ -239,7 +247,7 @@ impl Campaign {
             ));
         }
         let path = Path::new(&self.control.rescuer);
-        for k in path.points(Points::Instructions) {
+        for k in path.points(if is_full() { Points::Instructions } else { Points::States }) {
             self.kill::<S>(victim, Some((&path, k)));
         }
     }
@@ -291,6 +299,7 @@ fn survivor<S: Scenario>(control: &Shared<Control>, job: Job) {
     let fds = open_fds();
     let mut scenario = S::set_up();
     let mut victim = unwrap(Victim::start(|| scenario.victim()));
+    scenario.ready();
     match &job {
         Job::TraceVictim => trace(&mut victim, control, &control.victim, S::LIMIT),
         Job::TraceRescuer { victim: (path, k) } | Job::Kill { victim: (path, k), .. } => {
@@ -403,10 +412,9 @@ impl Path {
 
     /// The instructions to kill at.
     fn points(&self, points: Points) -> Vec<usize> {
-        let full = std::env::var("SHMKIT_CRASH").is_ok_and(|mode| mode == "full");
         let stride = match points {
             Points::States => usize::MAX,
-            Points::Instructions if full || self.len() <= SHORT => 1,
+            Points::Instructions if is_full() || self.len() <= SHORT => 1,
             Points::Instructions => self.len() / SAMPLES,
         };
         let chosen = |k: usize| {

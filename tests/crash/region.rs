@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use shmkit::{Array, Error, Lock, Region, RegionOptions, Value};
 
-use crate::campaign::{Death, Fate, Points, Scenario, name};
+use crate::campaign::{Death, Fate, Scenario, name};
 use crate::helper::{Keeper, elsewhere};
 use crate::shared::{Ledger, Shared, watch_region};
 use crate::step::begin;

@@ -5,7 +5,7 @@ use shmkit::ring::{
     record, spsc,
 };
 
-use crate::campaign::{Death, Fate, Points, Scenario};
+use crate::campaign::{Death, Fate, Scenario};
 use crate::helper::outlive_maker;
 use crate::shared::{Ledger, Shared};
 use crate::step::begin;
