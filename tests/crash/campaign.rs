@@ -36,6 +36,9 @@ pub trait Scenario: Sized {
     /// Runs in the victim: its own set-up, then [`step::begin`], then the operation.
     fn victim(&mut self);
 
+    /// Runs in the survivor when the victim has come to [`step::begin`].
+    fn ready(&mut self) {}
+
     /// What the survivor does while the victim is stopped and alive ([`Fate`]).
     fn frozen(&mut self) {}
 
@@ -296,6 +299,7 @@ fn survivor<S: Scenario>(control: &Shared<Control>, job: Job) {
     let fds = open_fds();
     let mut scenario = S::set_up();
     let mut victim = unwrap(Victim::start(|| scenario.victim()));
+    scenario.ready();
     match &job {
         Job::TraceVictim => trace(&mut victim, control, &control.victim, S::LIMIT),
         Job::TraceRescuer { victim: (path, k) } | Job::Kill { victim: (path, k), .. } => {
