@@ -13,7 +13,7 @@ use std::io::{Read, Write};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Far more than a pipe holds.
+/// Far more than a pipe holds. As text, which is encoded as a whole, where it is sent in full.
 const HUGE: usize = 64 << 20;
 
 #[test]
@@ -39,9 +39,9 @@ fn a_sender_killed_in_the_middle_of_a_stream_leaves_no_part_of_its_message() {
 
 #[test]
 fn a_receiver_killed_in_the_middle_of_a_stream_gives_the_message_back() {
-    let (here, there) = Pipe::<Vec<u8>>::new().unwrap();
+    let (here, there) = Pipe::<String>::new().unwrap();
     let (progress, report) = Pipe::<()>::simplex().unwrap();
-    let child = Process::spawn((there, report), |c: Connection<Vec<u8>>, report: Sender<()>| {
+    let child = Process::spawn((there, report), |c: Connection<String>, report: Sender<()>| {
         for _ in 0..20 {
             assert!(!c.poll(Duration::from_micros(100)).unwrap());
         }
@@ -50,11 +50,11 @@ fn a_receiver_killed_in_the_middle_of_a_stream_gives_the_message_back() {
     })
     .unwrap();
     std::thread::scope(|scope| {
-        let sending = scope.spawn(move || here.send(vec![7; HUGE]));
+        let sending = scope.spawn(move || here.send("7".repeat(HUGE)));
         progress.recv_timeout(LONG).unwrap();
         kill::<()>(&child);
         match sending.join().unwrap() {
-            Err(SendError::Disconnected(back)) => assert!(back == vec![7; HUGE]),
+            Err(SendError::Disconnected(back)) => assert!(back == "7".repeat(HUGE)),
             other => panic!("{other:?}"),
         }
     });
@@ -187,9 +187,7 @@ fn a_start_that_fails_after_an_end_was_given_away_gives_it_back() {
     for _ in 0..200 {
         let failed =
             Process::spawn((there.clone(), Trap { panics: false }), |_: Shared<_>, _| ()).map(drop);
-        assert!(
-            matches!(failed, Err(Error::Encode(why)) if why.contains("trap") || !why.is_empty())
-        );
+        assert!(matches!(failed, Err(Error::Encode(_))));
         let failed = Process::builder()
             .current_dir("/nowhere")
             .spawn((there.clone(),), |_: Shared<Connection<u32>>| ())
@@ -225,13 +223,13 @@ fn an_end_with_a_message_lent_is_not_passed_on() {
     {
         let end = there.0.borrow();
         let _loan = end.loan(8).unwrap();
-        assert!(matches!(spawn(), Err(Error::Encode(why)) if why.contains("lent")));
+        assert!(matches!(spawn(), Err(Error::Lent)));
     }
     here.send(1).unwrap();
     {
         let end = there.0.borrow();
         let _message = end.receive().unwrap();
-        assert!(matches!(spawn(), Err(Error::Encode(why)) if why.contains("lent")));
+        assert!(matches!(spawn(), Err(Error::Lent)));
     }
     assert_whole(&here, &there.0.borrow());
 }
@@ -257,7 +255,6 @@ fn more_processes_than_a_region_takes_are_refused_and_taken_again_later() {
         let two = spawn(share(b_there)).unwrap();
         match spawn(third.clone()).map(drop) {
             Err(Error::TooManyParticipants { limit: 3 }) => {}
-            Err(Error::Encode(why)) if why.contains("3 participant") => {}
             other => panic!("{other:?}"),
         }
         for c in [&a, &b] {
@@ -413,12 +410,13 @@ fn a_forked_child_that_gives_back_what_a_ring_of_its_parent_has_lent_moves_nothi
 
 #[test]
 fn an_end_inherited_by_a_fork_starts_with_a_whole_message_when_the_parent_dies() {
-    let (receiver, sender) = Pipe::<Vec<u8>>::simplex().unwrap();
+    let (receiver, sender) = Pipe::<String>::simplex().unwrap();
     let (progress, report) = Pipe::<()>::simplex().unwrap();
-    let verdict = Value::new(0u32).unwrap();
+    const ENDED: u64 = u64::MAX;
+    let verdict = Value::new(0u64).unwrap();
     let parent = Process::spawn(
         (receiver, report, verdict.clone()),
-        |r: Receiver<Vec<u8>>, report: Sender<()>, verdict: Value<u32>| {
+        |r: Receiver<String>, report: Sender<()>, verdict: Value<u64>| {
             // Some fragments are here when it forks; the parent takes more, then dies.
             for _ in 0..3 {
                 assert!(!r.poll(Duration::from_micros(100)).unwrap());
@@ -430,11 +428,12 @@ fn an_end_inherited_by_a_fork_starts_with_a_whole_message_when_the_parent_dies()
                         other => break other,
                     }
                 };
-                let whole = match received {
-                    Ok(bytes) => [HUGE, 3 << 20].contains(&bytes.len()),
-                    Err(why) => matches!(why, RecvError::Disconnected),
+                let heard = match received {
+                    Ok(bytes) => bytes.len() as u64,
+                    Err(RecvError::Disconnected) => ENDED,
+                    Err(why) => panic!("{why:?}"),
                 };
-                verdict.set(if whole { 1 } else { 2 }).unwrap();
+                verdict.set(heard).unwrap();
             });
             report.send(()).unwrap();
             for _ in 0..3 {
@@ -444,8 +443,8 @@ fn an_end_inherited_by_a_fork_starts_with_a_whole_message_when_the_parent_dies()
         },
     );
     let sending = std::thread::spawn(move || {
-        let _ = sender.send(vec![1; HUGE]);
-        let _ = sender.send(vec![2; 3 << 20]);
+        let _ = sender.send("1".repeat(HUGE));
+        let _ = sender.send("2".repeat(3 << 20));
     });
     progress.recv_timeout(LONG).unwrap();
     assert!(matches!(join::<()>(&parent.unwrap()), Err(ProcessError::Signaled { signal: 9, .. })));
@@ -455,7 +454,8 @@ fn an_end_inherited_by_a_fork_starts_with_a_whole_message_when_the_parent_dies()
         assert!(std::time::Instant::now() < end, "the heir has heard nothing");
         std::thread::yield_now();
     }
-    assert_eq!(verdict.get(), 1, "the heir has received a torn message");
+    let whole = [HUGE as u64, 3 << 20, ENDED].contains(&verdict.get());
+    assert!(whole, "the heir has received {} bytes", verdict.get());
 }
 
 #[test]
@@ -465,12 +465,7 @@ fn the_death_of_the_parent_is_seen_although_its_forked_child_lives() {
     let child = Process::spawn((there, held), |c: Connection<i32>, held: Sender<()>| {
         let child = fork(|| {
             let _inherited = &held;
-            // SAFETY: closes the standard streams of a process that prints no more.
-            #[allow(unsafe_code)]
-            unsafe {
-                libc::close_range(0, 2, 0);
-                libc::alarm(60);
-            }
+            common::be_silent();
             park()
         });
         c.send(child).unwrap();

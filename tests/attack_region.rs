@@ -158,7 +158,7 @@ fn participants_run_out_precisely_and_come_back() {
         assert!(join(&fifth.unwrap()).unwrap(), "round {round}");
         let refused = Process::spawn((lock.clone(),), |_: Lock<u64>| ()).map(drop);
         assert!(matches!(refused, Err(Error::TooManyParticipants { limit: 4 })), "{refused:?}");
-        children.iter().for_each(|child| kill(child));
+        children.iter().for_each(kill);
         assert_eq!(region.participants(), [std::process::id()]);
     }
     let child = Process::spawn((lock.clone(),), |lock: Lock<u64>| *lock.lock().unwrap() += 1);

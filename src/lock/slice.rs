@@ -80,9 +80,9 @@ impl<T: Pod> GuardedSlice<T> {
         let bytes = object.len().checked_mul(size_of::<T>() as u64);
         let bytes = bytes.ok_or(Error::Corrupt("length of an array"))?;
         let base = object.span(ELEMENTS, bytes, align_of::<T>() as u64)?.cast();
-        // A length of elements without size is not bounded by the region.
-        let len = usize::try_from(object.len()).ok().filter(|len| *len <= isize::MAX as usize);
-        let len = len.ok_or(Error::Corrupt("length of an array"))?;
+        // The region bounds it, unless elements have no size; then every length is a good one.
+        let len = usize::try_from(object.len());
+        let len = len.map_err(|_| Error::Corrupt("length of an array"))?;
         Ok(GuardedSlice { lock: object.pin(0)?, base, len })
     }
 

@@ -23,6 +23,10 @@ use std::marker::PhantomData;
 /// What a pipe holds in each direction by default.
 const DEFAULT_CAPACITY_BYTES: u64 = 64 << 10;
 
+/// The largest direction, in words of 8 bytes: the directory of a region finds owner words in the
+/// first 16 GiB of an object.
+const MAX_WORDS: u64 = 1 << 30;
+
 /// Makes the two ends of a pipe.
 ///
 /// A pipe carries messages from one end to the other, whole and in order: values of type `T`, plain
@@ -63,6 +67,17 @@ impl<T> Pipe<T> {
     }
 
     /// Makes a pipe that carries messages in one direction: 64 KiB.
+    ///
+    /// The other direction does not compile:
+    ///
+    /// ```compile_fail,E0599
+    /// let (receiver, sender) = shmkit::Pipe::<u32>::simplex().unwrap();
+    /// receiver.send(1);
+    /// ```
+    /// ```compile_fail,E0599
+    /// let (receiver, sender) = shmkit::Pipe::<u32>::simplex().unwrap();
+    /// sender.recv();
+    /// ```
     ///
     /// # Errors
     ///
@@ -121,7 +136,7 @@ impl PipeOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] for a capacity beyond 2^48 bytes, [`Error::NoMemory`],
+    /// [`Error::InvalidArgument`] for a capacity beyond 8 GiB, [`Error::NoMemory`],
     /// [`Error::Os`].
     pub fn duplex<T>(self) -> Result<(Connection<T>, Connection<T>)> {
         self.duplex_at(Place::Anonymous)
@@ -174,7 +189,7 @@ impl PipeOptions {
 
     fn create<T>(self, place: Place<'_>, lanes: &[Lane]) -> Result<Object> {
         let words = words_for(self.capacity_bytes);
-        if words > 1 << 45 {
+        if words > MAX_WORDS {
             return Err(Error::InvalidArgument("capacity of a pipe"));
         }
         let bytes = Lane::bytes(words)? * lanes.len() as u64;

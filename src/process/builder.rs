@@ -69,7 +69,10 @@ impl Builder {
         }
         let target = Target::of::<Call<A, R>>(function)?;
         let (arguments, outgoing) = transfer::collect(|| encode(&args));
-        let arguments = arguments.map_err(Error::Encode)?;
+        let arguments = match arguments {
+            Ok(arguments) => arguments,
+            Err(why) => return Err(outgoing.failure(why)),
+        };
         let process = self.launch(target, &arguments, &outgoing)?;
         outgoing.sent();
         Ok(process)

@@ -144,7 +144,9 @@ impl Process<()> {
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`](crate::Error::Encode) when the arguments cannot be encoded,
+    /// [`Error::Encode`](crate::Error::Encode) when the arguments cannot be encoded; what a handle
+    /// among them had to say, as [`Error::TooManyParticipants`](crate::Error::TooManyParticipants)
+    /// or [`Error::Lent`](crate::Error::Lent);
     /// [`Error::ForeignFunction`](crate::Error::ForeignFunction) when `function` is not part of the
     /// executable, [`Error::NotInitialised`](crate::Error::NotInitialised) when a child could not
     /// be taken over, [`Error::Os`](crate::Error::Os) when the kernel refuses (no descriptor or

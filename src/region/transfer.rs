@@ -40,6 +40,8 @@ pub(crate) struct Outgoing {
     parcels: Vec<Parcel>,
     /// What gives moved things back, should the transfer fail.
     undo: Vec<Box<dyn FnOnce() + Send>>,
+    /// Why the last handle was refused, if one was.
+    refused: Option<Error>,
 }
 
 struct Parcel {
@@ -54,6 +56,11 @@ impl Outgoing {
     /// The descriptors to pass, in the order in which the message counts them.
     pub(crate) fn fds(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
         self.parcels.iter().map(|parcel| parcel.fd.as_fd())
+    }
+
+    /// Why encoding failed: what a handle had to say, or else the codec's text.
+    pub(crate) fn failure(mut self, why: String) -> Error {
+        self.refused.take().unwrap_or(Error::Encode(why))
     }
 
     /// The receiver has the descriptors: closes ours and lets the moves stand.
@@ -167,9 +174,15 @@ impl Object {
                     S::Error::custom,
                 ));
             };
-            let (fd, id) =
-                outgoing.parcel(self.mapping()).map_err(|e| refuse(e, S::Error::custom))?;
-            outgoing.undo.extend(moved(id).map_err(|e| refuse(e, S::Error::custom))?);
+            let passed = outgoing.parcel(self.mapping()).and_then(|(fd, id)| {
+                outgoing.undo.extend(moved(id)?);
+                Ok((fd, id))
+            });
+            let (fd, id) = passed.map_err(|e| {
+                let text = e.to_string();
+                outgoing.refused = Some(e);
+                refuse(text, S::Error::custom)
+            })?;
             let name = self.region().name().map(str::to_owned);
             Ok(Ticket { fd, participant: id.word(), object: self.index(), name })
         })?;

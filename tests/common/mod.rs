@@ -37,11 +37,20 @@ pub fn send<R>(process: &Process<R>, signal: i32) {
     assert_eq!(unsafe { libc::kill(process.pid() as i32, signal) }, 0);
 }
 
-/// Never returns; only a signal ends it.
+/// Never returns; only a signal ends it. At the latest its own: a test that fails before it kills
+/// its children would wait for them at its exit.
 pub fn park() -> ! {
+    // SAFETY: a plain call.
+    unsafe { libc::alarm(60) };
     loop {
         std::thread::park();
     }
+}
+
+/// Closes the standard streams, whose reader waits for whoever has them.
+pub fn be_silent() {
+    // SAFETY: a plain call of a process that prints no more.
+    unsafe { libc::close_range(0, 2, 0) };
 }
 
 /// Ends this process as a bug would: at once, without destructors or exit handlers.

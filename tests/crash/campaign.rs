@@ -200,6 +200,10 @@ fn at() -> Option<usize> {
     std::env::var("SHMKIT_CRASH_AT").ok().map(|k| k.parse().expect("SHMKIT_CRASH_AT: a number"))
 }
 
+fn is_full() -> bool {
+    std::env::var("SHMKIT_CRASH").is_ok_and(|mode| mode == "full")
+}
+
 struct Campaign {
     control: Shared<Control>,
     deadline: Duration,
@@ -233,7 +237,8 @@ impl Campaign {
         }
     }
 
-    /// Kills the rescuer at every instruction after the victim was killed at `victim`.
+    /// Kills the rescuer too, after the victim was killed at `victim`: in each state of the shared
+    /// memory and the kernel, and in a full campaign at every instruction.
     fn run_rescuer<S: Scenario>(&mut self, victim: (&Path, usize)) {
         if let Err(failure) = self.survive::<S>(Job::TraceRescuer { victim }) {
             self.report.failures.push(format!(
@@ -242,7 +247,7 @@ impl Campaign {
             ));
         }
         let path = Path::new(&self.control.rescuer);
-        for k in path.points(Points::Instructions) {
+        for k in path.points(if is_full() { Points::Instructions } else { Points::States }) {
             self.kill::<S>(victim, Some((&path, k)));
         }
     }
@@ -408,10 +413,9 @@ impl Path {
 
     /// The instructions to kill at.
     fn points(&self, points: Points) -> Vec<usize> {
-        let full = std::env::var("SHMKIT_CRASH").is_ok_and(|mode| mode == "full");
         let stride = match points {
             Points::States => usize::MAX,
-            Points::Instructions if full || self.len() <= SHORT => 1,
+            Points::Instructions if is_full() || self.len() <= SHORT => 1,
             Points::Instructions => self.len() / SAMPLES,
         };
         let chosen = |k: usize| {
