@@ -328,7 +328,7 @@ struct RecvFromEmpty(Ends);
 
 impl Scenario for RecvFromEmpty {
     const FATE: Fate = Fate::FreezeAndKill;
-    const LIMIT: usize = 60_000;
+    const SYSTEM_CALLS: usize = 12;
 
     fn set_up() -> Self {
         RecvFromEmpty(Ends::orphaned(SMALL, 0))
@@ -364,7 +364,7 @@ struct SendIntoFull(Ends);
 
 impl Scenario for SendIntoFull {
     const FATE: Fate = Fate::FreezeAndKill;
-    const LIMIT: usize = 60_000;
+    const SYSTEM_CALLS: usize = 12;
 
     fn set_up() -> Self {
         let ends = Ends::orphaned(SMALL, 0);
