@@ -9,6 +9,7 @@
 //! The sender closes its own copies once the receiver has them ([`Outgoing::sent`]). If the
 //! transfer fails, dropping [`Outgoing`] gives back what was moved (pipe ends) and closes them.
 
+use super::Region;
 use super::directory::Element;
 use super::id::ParticipantId;
 use super::kind::Kind;
@@ -158,6 +159,56 @@ pub(crate) struct Arrival {
     pub(crate) carrier: ParticipantId,
 }
 
+/// Encodes a handle to the object with this number, or to the whole region; `moved` is told which
+/// participant the receiver will be.
+fn depart<S: Serializer>(
+    mapping: &Arc<Mapping>,
+    object: u32,
+    serializer: S,
+    moved: impl FnOnce(ParticipantId) -> Result<Option<Box<dyn FnOnce() + Send>>>,
+) -> std::result::Result<S::Ok, S::Error> {
+    use serde::ser::Error as _;
+    let ticket = CONTEXT.with_borrow_mut(|context| {
+        let Context::Sending(outgoing) = context else {
+            return Err(refuse("shared handles can only be passed to a process", S::Error::custom));
+        };
+        let passed = outgoing.parcel(mapping).and_then(|(fd, id)| {
+            outgoing.undo.extend(moved(id)?);
+            Ok((fd, id))
+        });
+        let (fd, id) = passed.map_err(|e| {
+            let text = e.to_string();
+            outgoing.refused = Some(e);
+            refuse(text, S::Error::custom)
+        })?;
+        let name = Region::from_mapping(Arc::clone(mapping)).name().map(str::to_owned);
+        Ok(Ticket { fd, participant: id.word(), object, name })
+    })?;
+    ticket.serialize(serializer)
+}
+
+/// Decodes a handle: `open` finds in the region what it was given to.
+fn arrive<'de, D: Deserializer<'de>, R>(
+    deserializer: D,
+    open: impl FnOnce(Arc<Mapping>, u32, ParticipantId) -> Result<R>,
+) -> std::result::Result<R, D::Error> {
+    use serde::de::Error as _;
+    let ticket = Ticket::deserialize(deserializer)?;
+    CONTEXT.with_borrow_mut(|context| {
+        let Context::Receiving(fds) = context else {
+            return Err(refuse("shared handles can only come from a process", D::Error::custom));
+        };
+        let arrived = || -> Result<R> {
+            let fd = fds.get(ticket.fd as usize).ok_or(Error::HandleGone)?;
+            let carrier = ParticipantId::from_word(ticket.participant).ok_or(Error::HandleGone)?;
+            // A duplicate shares the description, and with it the participant.
+            let path = ticket.name.as_deref().map(name::path).transpose()?;
+            open(Mapping::join(fd.try_clone()?, path, Some(carrier))?, ticket.object, carrier)
+        };
+        arrived().map_err(|e| refuse(e, D::Error::custom))
+    })
+}
+
 impl Object {
     /// Encodes this handle; `moved` is told which participant the receiver will be, and may return
     /// what gives things back if the transfer fails.
@@ -166,27 +217,7 @@ impl Object {
         serializer: S,
         moved: impl FnOnce(ParticipantId) -> Result<Option<Box<dyn FnOnce() + Send>>>,
     ) -> std::result::Result<S::Ok, S::Error> {
-        use serde::ser::Error as _;
-        let ticket = CONTEXT.with_borrow_mut(|context| {
-            let Context::Sending(outgoing) = context else {
-                return Err(refuse(
-                    "shared handles can only be passed to a process",
-                    S::Error::custom,
-                ));
-            };
-            let passed = outgoing.parcel(self.mapping()).and_then(|(fd, id)| {
-                outgoing.undo.extend(moved(id)?);
-                Ok((fd, id))
-            });
-            let (fd, id) = passed.map_err(|e| {
-                let text = e.to_string();
-                outgoing.refused = Some(e);
-                refuse(text, S::Error::custom)
-            })?;
-            let name = self.region().name().map(str::to_owned);
-            Ok(Ticket { fd, participant: id.word(), object: self.index(), name })
-        })?;
-        ticket.serialize(serializer)
+        depart(self.mapping(), self.index(), serializer, moved)
     }
 
     /// Decodes a handle to an object of this kind.
@@ -195,26 +226,21 @@ impl Object {
         kind: Kind,
         element: Element,
     ) -> std::result::Result<Arrival, D::Error> {
-        use serde::de::Error as _;
-        let ticket = Ticket::deserialize(deserializer)?;
-        CONTEXT.with_borrow_mut(|context| {
-            let Context::Receiving(fds) = context else {
-                return Err(refuse(
-                    "shared handles can only come from a process",
-                    D::Error::custom,
-                ));
-            };
-            let arrive = || -> Result<Arrival> {
-                let fd = fds.get(ticket.fd as usize).ok_or(Error::HandleGone)?;
-                let carrier =
-                    ParticipantId::from_word(ticket.participant).ok_or(Error::HandleGone)?;
-                // A duplicate shares the description, and with it the participant.
-                let path = ticket.name.as_deref().map(name::path).transpose()?;
-                let mapping = Mapping::join(fd.try_clone()?, path, Some(carrier))?;
-                let object = Object::at_index(mapping, ticket.object, kind, element)?;
-                Ok(Arrival { object, carrier })
-            };
-            arrive().map_err(|e| refuse(e, D::Error::custom))
+        arrive(deserializer, |mapping, index, carrier| {
+            let object = Object::at_index(mapping, index, kind, element)?;
+            Ok(Arrival { object, carrier })
         })
+    }
+}
+
+impl Serialize for Region {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        depart(self.mapping(), 0, serializer, |_| Ok(None))
+    }
+}
+
+impl<'de> Deserialize<'de> for Region {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Region, D::Error> {
+        arrive(deserializer, |mapping, _, _| Region::of_any(mapping))
     }
 }

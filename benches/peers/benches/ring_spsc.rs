@@ -17,9 +17,9 @@ use ours::ours;
 
 struct Rtrb<E>(E);
 
-fn rtrb<const W: usize>(
-    capacity: usize,
-) -> (Rtrb<rtrb::Producer<[u64; W]>>, Rtrb<rtrb::Consumer<[u64; W]>>) {
+type RtrbEnds<const W: usize> = (Rtrb<rtrb::Producer<[u64; W]>>, Rtrb<rtrb::Consumer<[u64; W]>>);
+
+fn rtrb<const W: usize>(capacity: usize) -> RtrbEnds<W> {
     let (producer, consumer) = rtrb::RingBuffer::new(capacity);
     (Rtrb(producer), Rtrb(consumer))
 }
