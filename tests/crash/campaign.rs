@@ -418,7 +418,7 @@ impl Path {
     fn points(&self, points: Points) -> Vec<usize> {
         let stride = match points {
             Points::States => usize::MAX,
-            Points::Samples if full => self.len().div_ceil(20 * SAMPLES),
+            Points::Samples if is_full() => self.len().div_ceil(20 * SAMPLES),
             Points::Samples => self.len().div_ceil(SAMPLES),
             Points::Instructions if is_full() || self.len() <= SHORT => 1,
             Points::Instructions => self.len() / SAMPLES,
