@@ -59,6 +59,9 @@ pub enum Points {
     /// [`Points::States`] and [`SAMPLES`] more at equal distances. `SHMKIT_CRASH=full` makes it every
     /// instruction in any case.
     Instructions,
+    /// Those of [`Points::States`] and [`SAMPLES`] more, twenty times as many if full: for operations
+    /// of hundreds of thousands.
+    Samples,
     /// One instruction of each state of the shared memory, and both sides of each system call.
     States,
 }
@@ -415,6 +418,8 @@ impl Path {
     fn points(&self, points: Points) -> Vec<usize> {
         let stride = match points {
             Points::States => usize::MAX,
+            Points::Samples if is_full() => self.len().div_ceil(20 * SAMPLES),
+            Points::Samples => self.len().div_ceil(SAMPLES),
             Points::Instructions if is_full() || self.len() <= SHORT => 1,
             Points::Instructions => self.len() / SAMPLES,
         };
