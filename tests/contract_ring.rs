@@ -64,7 +64,7 @@ fn a_million_values_cross_to_a_child_in_order_and_then_end() {
     let values: Vec<u64> = (0..1_000_000).collect();
     let mut rest = &values[..];
     while !rest.is_empty() {
-        if rest.len() % 3 == 0 {
+        if rest.len().is_multiple_of(3) {
             push(&mut producer, rest[0]);
             rest = &rest[1..];
         } else {
