@@ -46,9 +46,9 @@ fn measure<const W: usize>(criterion: &mut Criterion, mut duels: [(&str, Duel<W>
     }
 }
 
-fn contest<const W: usize>(turns: usize, mut duels: [(&str, Duel<W>); 2]) {
+fn contest<const W: usize>(mut duels: [(&str, Duel<W>); 2]) {
     for (shape, name) in SHAPES {
-        compare(&format!("{name} {} B", 8 * W), shape, &mut duels, turns);
+        compare(&format!("{name} {} B", 8 * W), shape, &mut duels);
     }
 }
 
@@ -64,8 +64,7 @@ fn main() {
         measure(&mut criterion, duels!(128, 256));
         criterion.final_summary();
     }
-    let turns = if std::env::args().any(|arg| arg == "--test") { 1 } else { 60 };
-    contest(turns, duels!(1, 1024));
-    contest(turns, duels!(8, 1024));
-    contest(turns, duels!(128, 256));
+    contest(duels!(1, 1024));
+    contest(duels!(8, 1024));
+    contest(duels!(128, 256));
 }

@@ -12,13 +12,15 @@ cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- ci/mutants/*.list
 
 target=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)
-copy=$target/mutants
+# A place for each choice of lists, so that several can run at once, and cargo builds little anew.
+work=$target/mutants/$(basename -a "$@" | tr '\n' '+')
+copy=$work/tree log=$work/log original=$work/original
 lists=$(cat "$@")
 
 export CARGO_TARGET_DIR="$target" RUST_BACKTRACE=0
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-2}"
 
-rm -rf "$copy"
+rm -rf "$work"
 mkdir -p "$copy"
 # New times on the files, or cargo would take what an earlier mutant left for fresh.
 git ls-files -z --cached --others --exclude-standard | tar -cf - --null -T - | tar -xmf - -C "$copy"
@@ -35,13 +37,13 @@ plant() {
     ' "$1"
 }
 
-# Runs a command with a limit: a hang counts as a failure.
+# Runs a command, for so long that only a hang takes longer, builds included.
 run() {
-    timeout 300 sh -c "$1" >"$target/mutants.log" 2>&1 </dev/null
+    timeout 1200 sh -c "$1" >"$log" 2>&1 </dev/null
 }
 
 printf '%s\n' "$lists" | grep -v '^#' | sed -n 's/.* ;; //p' | sort -u | while IFS= read -r command; do
-    run "$command" || { echo "FAILS WITHOUT A MUTANT: $command"; cat "$target/mutants.log"; exit 1; }
+    run "$command" || { echo "FAILS WITHOUT A MUTANT: $command"; cat "$log"; exit 1; }
     echo "ready   $command"
 done
 
@@ -51,23 +53,25 @@ while IFS= read -r line; do
     file=${line%% ;; *} rest=${line#* ;; }
     old=${rest%% ;; *} rest=${rest#* ;; }
     new=${rest%% ;; *} command=${rest#* ;; }
-    cp "$file" "$target/mutants.original"
-    if ! plant "$file" "$old" "$new" || cmp -s "$file" "$target/mutants.original"; then
+    cp "$file" "$original"
+    if ! plant "$file" "$old" "$new" || cmp -s "$file" "$original"; then
         verdict=STALE
-    elif run "$command"; then
-        verdict=MISSED
-    elif grep -q 'could not compile' "$target/mutants.log"; then
-        verdict=BROKEN
     else
-        verdict=caught
+        status=0
+        run "$command" || status=$?
+        case $status in
+            0) verdict=MISSED ;;
+            124) verdict=HANGS ;;
+            *) if grep -q 'could not compile' "$log"; then verdict=BROKEN; else verdict=caught; fi ;;
+        esac
     fi
-    cp "$target/mutants.original" "$file"
+    cp "$original" "$file"
     printf "%s  %s: %s -> %s\n" "$verdict" "$file" "$old" "$new"
     if [ $verdict = caught ]; then caught=$((caught + 1)); else bad=$((bad + 1)); fi
 done <<LINES
 $lists
 LINES
 
-rm -rf "$copy" "$target/mutants.original"
+rm -rf "$work"
 echo "$caught caught, $bad not"
 [ $bad -eq 0 ]

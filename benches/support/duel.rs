@@ -85,6 +85,7 @@ pub enum Side {
     /// A forked process.
     Process,
     /// A thread, for contestants that cannot leave their process.
+    #[allow(dead_code, reason = "the benches of the peers use it")]
     Thread,
 }
 
@@ -179,10 +180,11 @@ impl<const W: usize> Duel<W> {
 
     /// Where the CPUs are now.
     pub fn placement(&mut self) -> Placement {
-        let trips = (0..5).map(|_| self.run(Shape::Probe, 300).as_nanos() / 300).collect();
-        match median(trips) {
-            0..45 => Placement::Smt,
-            45..160 => Placement::Near,
+        let trips: Vec<f64> =
+            (0..5).map(|_| self.run(Shape::Probe, 300).as_nanos() as f64 / 300.0).collect();
+        match quantile(&trips, 0.5) {
+            ..45.0 => Placement::Smt,
+            45.0..160.0 => Placement::Near,
             _ => Placement::Far,
         }
     }
@@ -357,52 +359,60 @@ pub fn shared_memory(len_bytes: usize) -> *mut u8 {
     at.cast()
 }
 
-/// Compares contestants by the median of their samples in turn. Prints one line for each placement
-/// met; the ratio is to the first contestant of the same turn, more than 1 is slower.
-pub fn compare<const W: usize>(
-    title: &str,
-    shape: Shape,
-    duels: &mut [(&str, Duel<W>)],
-    turns: usize,
-) {
-    let mut samples: Vec<(usize, usize, Placement, f64)> = Vec::new();
-    let mut counts = vec![1000u64; duels.len()];
-    for (contestant, (_, duel)) in duels.iter_mut().enumerate() {
-        // The first touch of each page and the speed, so that a sample takes about 5 ms.
-        let each = (0..5).map(|_| duel.run(shape, 5_000).as_nanos() as u64 / 5_000).min();
-        counts[contestant] = (5_000_000 / each.unwrap_or(0).max(1)).max(1000);
-    }
-    for turn in 0..turns {
-        for (contestant, (_, duel)) in duels.iter_mut().enumerate() {
-            if let Some((placement, ns)) = duel.sample(shape, counts[contestant]) {
-                samples.push((turn, contestant, placement, ns));
-            }
+/// Calm turns wanted for a comparison, and the time after which it makes do with fewer.
+const TURNS: usize = 60;
+const PATIENCE: Duration = Duration::from_secs(12);
+/// How long a sample takes, about: short, to fit between what else the machine does.
+const SAMPLE_NS: u64 = 1_000_000;
+
+/// Lets the contestants run in turns, and prints for each placement met: the median and the lower
+/// decile of the samples, in nanoseconds an item, and the median of the ratios to the first
+/// contestant in the same turn. Streams have two steady states, the reader on the heels of the
+/// writer or well behind, which is why the median alone says little of them.
+pub fn compare<const W: usize>(title: &str, shape: Shape, duels: &mut [(&str, Duel<W>)]) {
+    let testing = std::env::args().any(|arg| arg == "--test");
+    let turns = if testing { 1 } else { TURNS };
+    let counts: Vec<u64> = duels
+        .iter_mut()
+        .map(|(_, duel)| {
+            // The first touch of each page, and the speed.
+            let each = (0..9).map(|_| duel.run(shape, 3_000).as_nanos() as u64 / 3_000).min();
+            (SAMPLE_NS / each.unwrap_or(0).max(1)).max(1000)
+        })
+        .collect();
+    let mut samples: Vec<Vec<Option<(Placement, f64)>>> = vec![Vec::new(); duels.len()];
+    let (start, mut calm) = (Instant::now(), 0);
+    while calm < turns && start.elapsed() < PATIENCE {
+        for ((samples, (_, duel)), count) in samples.iter_mut().zip(duels.iter_mut()).zip(&counts) {
+            samples.push(duel.sample(shape, *count));
         }
+        calm += usize::from(samples.iter().all(|own| own.last().is_some_and(Option::is_some)));
     }
     for placement in [Placement::Smt, Placement::Near, Placement::Far] {
-        let of = |contestant| {
-            samples
-                .iter()
-                .filter(move |s| s.1 == contestant && s.2 == placement)
-                .map(|s| (s.0, s.3))
+        let at = |sample: &Option<(Placement, f64)>| {
+            sample.filter(|sample| sample.0 == placement).map(|sample| sample.1)
         };
-        if of(0).next().is_none() {
+        if !samples.iter().flatten().any(|sample| at(sample).is_some()) {
             continue;
         }
-        print!("{title:<24} {:<4}", format!("{placement:?}"));
-        for (contestant, (name, _)) in duels.iter().enumerate() {
-            let all: Vec<f64> = of(contestant).map(|s| s.1).collect();
-            let ratios: Vec<f64> = of(contestant)
-                .filter_map(|(turn, ns)| of(0).find(|s| s.0 == turn).map(|s| ns / s.1))
+        println!("{title} ({placement:?})");
+        for ((name, _), own) in duels.iter().zip(&samples) {
+            let ns: Vec<f64> = own.iter().filter_map(at).collect();
+            let ratios: Vec<f64> = own
+                .iter()
+                .zip(&samples[0])
+                .filter_map(|(own, first)| Some(at(own)? / at(first)?))
                 .collect();
-            if all.is_empty() || ratios.is_empty() {
-                print!(" | {name}: -");
-                continue;
+            if ratios.is_empty() {
+                println!("    {name:<16} too few calm samples");
+            } else {
+                let (n, ratio) = (ns.len(), quantile(&ratios, 0.5));
+                let (median, low) = (quantile(&ns, 0.5), quantile(&ns, 0.1));
+                println!(
+                    "    {name:<16} {median:>8.1} ns  {low:>8.1} at best  x{ratio:.2}  ({n} samples)"
+                );
             }
-            let n = all.len();
-            print!(" | {name}: {:.1} ns x{:.2} ({n})", median(all), median(ratios));
         }
-        println!();
     }
 }
 
@@ -412,10 +422,11 @@ fn delay_ns() -> u64 {
     stat.split(' ').nth(1).and_then(|ns| ns.parse().ok()).unwrap_or(0)
 }
 
-/// The middle one.
-pub fn median<N: PartialOrd + Copy>(mut values: Vec<N>) -> N {
-    values.sort_by(|a, b| a.partial_cmp(b).unwrap());
-    values[values.len() / 2]
+/// The value below which the given part of `values` lies; there is at least one.
+fn quantile(values: &[f64], part: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[((sorted.len() - 1) as f64 * part) as usize]
 }
 
 /// Binds the calling thread to one CPU.

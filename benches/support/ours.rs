@@ -11,11 +11,11 @@ pub struct Ours<E> {
     end: Option<E>,
 }
 
+/// The ends of a ring, both of the same kind.
+type Ends<const W: usize> = (Ours<Producer<[u64; W]>>, Ours<Consumer<[u64; W]>>);
+
 /// A ring under a fresh name; the near side has the sending end if `there`, otherwise the other.
-pub fn ours<const W: usize>(
-    capacity: usize,
-    there: bool,
-) -> (Ours<Producer<[u64; W]>>, Ours<Consumer<[u64; W]>>)
+pub fn ours<const W: usize>(capacity: usize, there: bool) -> Ends<W>
 where
     [u64; W]: Pod,
 {

@@ -44,9 +44,9 @@
 //! # Death
 //!
 //! A waiter killed at any point leaves at most the flags, which cost one vain wake-up. A notifier
-//! killed between publication and wake-up, or a sleeper killed by a wake-up's side, costs the
-//! others one cap of latency: see [`Naps`]. A dead peer that publishes no more is the business of
-//! the `check` that every waiter brings.
+//! killed between its publication and its wake-up costs the sleepers one cap of latency, and so
+//! does a sleeper killed with a wake-up that another needed: see [`Naps`]. A dead peer that will
+//! publish no more is the business of the `check` that every waiter brings.
 #![allow(unsafe_code)]
 
 use super::deadline::{Deadline, Naps};

@@ -5,8 +5,8 @@
 
 use super::deadline::Deadline;
 use super::error::{LockError, OwnerDied};
-use super::raw::{Acquired, LockFailure, RawLock, Release};
-use crate::region::id::Liveness;
+use super::raw::{Acquired, LockFailure, RawLock, Release, owned_by};
+use crate::region::id::{Liveness, ParticipantId};
 use crate::region::{Attached, Pinned};
 use std::marker::PhantomData;
 
@@ -14,6 +14,8 @@ use std::marker::PhantomData;
 pub(crate) struct Hold<'a> {
     lock: &'a Pinned<RawLock>,
     who: Attached<'a>,
+    /// What the word says of us while nothing else is to be said.
+    owned: u64,
     /// What is protected awaits a repair.
     abandoned: bool,
     /// A panic that began before the lock was taken is no reason to distrust what it protects.
@@ -31,15 +33,17 @@ impl<'a> Hold<'a> {
         repair: fn(&mut G),
     ) -> Result<G, LockError<G>> {
         let who = lock.object().attached().map_err(|e| LockError::Os(e.into()))?;
+        let owned = owned_by(who.me());
         let hold = |abandoned| Hold {
             lock,
             who,
+            owned,
             abandoned,
             panicking_before: std::thread::panicking(),
             not_send: PhantomData,
         };
         // A copy is lent, and only where it must be, so that `who` itself stays in registers.
-        let acquired = match lock.claim(who.me()) {
+        let acquired = match lock.claim(owned) {
             true => Ok(Acquired::Clean),
             false => lock.lock_contended(&{ who }, deadline),
         };
@@ -84,17 +88,16 @@ impl Drop for Hold<'_> {
     // while a release has to wait for every store before it.
     #[inline(always)]
     fn drop(&mut self) {
-        if !self.is_ours() {
-            return;
-        }
-        if self.abandoned || std::thread::panicking() {
-            let release = match self.abandoned || self.panicked() {
-                true => Release::Abandon,
-                false => Release::Clean,
-            };
-            self.lock.unlock_flagged(self.who.me(), release);
-        } else {
-            self.lock.unlock(&{ self.who }, Release::Clean);
+        if self.is_ours()
+            && (self.abandoned || std::thread::panicking() || !self.lock.release(self.owned))
+        {
+            release_flagged(self.lock, self.who.me(), self.abandoned, self.panicking_before);
         }
     }
+}
+
+#[cold]
+fn release_flagged(lock: &RawLock, me: ParticipantId, abandoned: bool, panicking_before: bool) {
+    let abandon = abandoned || !panicking_before && std::thread::panicking();
+    lock.release_flagged(me, if abandon { Release::Abandon } else { Release::Clean });
 }

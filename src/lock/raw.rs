@@ -28,7 +28,7 @@
 //!
 //! | edge | Release | Acquire | then visible |
 //! |---|---|---|---|
-//! | hand-over | `unlock` frees the word | any acquisition claims it | all that the owner wrote |
+//! | hand-over | a release frees the word | an acquisition claims it | all that the owner wrote |
 //!
 //! Every change of the word is a read-modify-write, so the flags that waiters add in between do not
 //! end the release sequence. Announcing needs no fence: the flag and the state are one word, and
@@ -146,17 +146,18 @@ impl RawLock {
     #[inline]
     #[allow(dead_code, reason = "guards call its two halves, so that they stay in registers")]
     pub fn lock(&self, who: &impl Liveness, deadline: Deadline) -> Result<Acquired, LockFailure> {
-        match self.claim(who.me()) {
+        match self.claim(owned_by(who.me())) {
             true => Ok(Acquired::Clean),
             false => self.lock_contended(who, deadline),
         }
     }
 
     /// The fast path of [`RawLock::lock`]: acquires the lock if it is free and carries no flag.
+    /// `owned` is our [`owned_by`].
     #[inline(always)]
-    pub(super) fn claim(&self, me: ParticipantId) -> bool {
-        // hand-over, Acquire: everything the last owner wrote before its Release in `unlock`.
-        self.word.compare_exchange(FREE, owned_by(me), Acquire, Relaxed).is_ok()
+    pub(super) fn claim(&self, owned: u64) -> bool {
+        // hand-over, Acquire: everything the last owner wrote before its Release in `release`.
+        self.word.compare_exchange(FREE, owned, Acquire, Relaxed).is_ok()
     }
 
     /// Acquires the lock if that is possible now; [`RawLock::lock`] with [`Deadline::Now`].
@@ -174,20 +175,24 @@ impl RawLock {
     /// Only the thread that holds the lock may call this, and no forked child in its place. Never
     /// blocks; one compare-and-swap while nobody waits, and enters the kernel only if somebody may
     /// sleep.
-    #[inline(always)]
+    #[inline]
+    #[allow(dead_code, reason = "as `lock`")]
     pub fn unlock(&self, who: &impl Liveness, release: Release) {
-        let me = who.me();
-        // hand-over, Release: what we wrote under the lock goes to the next acquisition (Acquire).
-        if release == Release::Abandon
-            || self.word.compare_exchange(owned_by(me), FREE, Rel, Relaxed).is_err()
-        {
-            self.unlock_flagged(me, release);
+        if release == Release::Abandon || !self.release(owned_by(who.me())) {
+            self.release_flagged(who.me(), release);
         }
     }
 
-    /// [`RawLock::unlock`] where the word carries a flag, or is to.
+    /// The fast path of [`RawLock::unlock`]: gives the lock back clean if it carries no flag.
+    #[inline(always)]
+    pub(super) fn release(&self, owned: u64) -> bool {
+        // hand-over, Release: what we wrote under the lock goes to the next acquisition (Acquire).
+        self.word.compare_exchange(owned, FREE, Rel, Relaxed).is_ok()
+    }
+
+    /// The rest of [`RawLock::unlock`].
     #[cold]
-    pub(super) fn unlock_flagged(&self, me: ParticipantId, release: Release) {
+    pub(super) fn release_flagged(&self, me: ParticipantId, release: Release) {
         // Relaxed: we wrote it, and nobody else changes more than WAITERS (I1).
         let word = self.word.load(Relaxed);
         debug_assert!(is_owned_by(word, me), "unlocked by somebody else");
@@ -195,7 +200,7 @@ impl RawLock {
             Release::Clean => word & ABANDONED,
             Release::Abandon => ABANDONED,
         };
-        // hand-over, Release: as in `unlock`.
+        // hand-over, Release: as in `release`.
         if self.word.swap(left, Rel) & WAITERS != 0 {
             futex::wake_low(&self.word, 1);
         }
@@ -290,7 +295,7 @@ impl RawLock {
 
     /// From `word`, which is free or names the dead, to ours; `None` if somebody was faster.
     fn take(&self, word: u64, me: ParticipantId, flags: u64) -> Option<Acquired> {
-        // hand-over, Acquire: partner is the Release in `unlock` of the last who released.
+        // hand-over, Acquire: partner is the last release.
         self.word.compare_exchange(word, owned_by(me) | flags, Acquire, Relaxed).ok()?;
         Some(if flags & ABANDONED != 0 { Acquired::OwnerDied } else { Acquired::Clean })
     }
@@ -304,7 +309,7 @@ impl Default for RawLock {
 
 /// The word of a lock that this thread holds for the participant `me`.
 #[inline(always)]
-fn owned_by(me: ParticipantId) -> u64 {
+pub(super) fn owned_by(me: ParticipantId) -> u64 {
     u64::from(token()) << 32 | u64::from(me.word())
 }
 

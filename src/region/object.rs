@@ -162,11 +162,6 @@ impl Object {
     pub(crate) fn mapping(&self) -> &Arc<Mapping> {
         &self.mapping
     }
-
-    /// The region that the object is in.
-    pub(crate) fn region(&self) -> Region {
-        Region::from_mapping(Arc::clone(&self.mapping))
-    }
 }
 
 fn mismatch(expected: Kind, found: String) -> Error {

@@ -31,6 +31,8 @@
 //!
 //! An end that dies before `advance` has done nothing that the other can see; after it,
 //! everything. Nothing needs repair, and a new owner goes on from the position in shared memory.
+//! A forked child of the owner owns nothing: its copy of the handle is told `NotOwner`, and its drop
+//! closes nothing.
 
 use super::indices::{CLOSED, Indices, PRODUCER, Side};
 use super::site::Site;

@@ -31,25 +31,26 @@ fn split(index: usize, count: usize, slots: usize) -> (usize, usize) {
     (first, count - first)
 }
 
-/// Copies `count` values, in pieces that are copied by vector registers: what the C library does
-/// with longer ones is slower on lines that another CPU has.
-///
-/// # Safety
-///
-/// As [`std::ptr::copy_nonoverlapping`].
+/// The bytes that are copied at once in a batch. The C library copies more by other instructions,
+/// which are slower on lines that another CPU has.
+const PIECE_BYTES: usize = 1024;
+
+/// Calls `piece(index, done, len)` for the pieces of the next `count` slots of `end`: `len` slots
+/// from `index` on, after the first `done`.
 #[inline(always)]
-unsafe fn copy<T: Copy>(mut from: *const T, mut to: *mut T, mut count: usize) {
-    let piece = (1024 / size_of::<T>().max(1)).max(1);
-    while count > piece {
-        // SAFETY: the caller's promise.
-        unsafe {
-            to.copy_from_nonoverlapping(from, piece);
-            (from, to) = (from.add(piece), to.add(piece));
-        }
-        count -= piece;
+fn pieces<S: Site, const ROLE: bool>(
+    end: &End<S, ROLE>,
+    count: usize,
+    mut piece: impl FnMut(usize, usize, usize),
+) {
+    let longest = (PIECE_BYTES / size_of::<S::Slot>().max(1)).max(1);
+    let mut done = 0;
+    while done < count {
+        let index = end.index(done as u64);
+        let len = (count - done).min(end.site().slot_count() - index).min(longest);
+        piece(index, done, len);
+        done += len;
     }
-    // SAFETY: as above.
-    unsafe { to.copy_from_nonoverlapping(from, count) };
 }
 
 /// The end that pushes. Its algorithm; [`super::Producer`] is the public handle.
@@ -87,15 +88,14 @@ impl<S: Site> Writer<S> {
     #[inline]
     pub(crate) fn push_slice(&mut self, values: &[S::Slot]) -> Result<usize, TryPushError<()>> {
         let count = self.room(values.len())?;
-        let (first, second) = split(self.end.index(0), count, self.end.site().slot_count());
         let site = self.end.site();
-        // SAFETY: I2, I3: `count` slots are ours, `split` keeps each run in bounds; `values` is
-        // private memory of at least `count` items.
-        unsafe {
-            let from = values.as_ptr();
-            copy(from, site.writing(self.end.index(0), first), first);
-            copy(from.add(first), site.writing(0, second), second);
-        }
+        pieces(&self.end, count, |index, done, len| {
+            // SAFETY: I2, I3: `count` slots are ours, and `pieces` keeps each piece in bounds;
+            // `values` is private memory of at least `count` items.
+            unsafe {
+                site.writing(index, len).copy_from_nonoverlapping(values.as_ptr().add(done), len);
+            }
+        });
         self.end.advance(count as u64);
         Ok(count)
     }
@@ -184,14 +184,13 @@ impl<S: Site> Reader<S> {
     #[inline]
     pub(crate) fn pop_slice(&mut self, out: &mut [S::Slot]) -> Result<usize, TryPopError> {
         let count = self.ready(out.len())?;
-        let (first, second) = split(self.end.index(0), count, self.end.site().slot_count());
         let site = self.end.site();
-        // SAFETY: as in `push_slice`, with S1 for the values.
-        unsafe {
-            let to = out.as_mut_ptr();
-            copy(site.reading(self.end.index(0), first), to, first);
-            copy(site.reading(0, second), to.add(first), second);
-        }
+        pieces(&self.end, count, |index, done, len| {
+            // SAFETY: as in `push_slice`, with S1 for the values.
+            unsafe {
+                out.as_mut_ptr().add(done).copy_from_nonoverlapping(site.reading(index, len), len);
+            }
+        });
         self.end.advance(count as u64);
         Ok(count)
     }

@@ -27,14 +27,17 @@ pub trait Scenario: Sized {
     const FATE: Fate = Fate::Kill;
     /// Whether [`Scenario::rescue`] is to be killed at every instruction as well.
     const RESCUED: bool = false;
-    /// Instructions after which a victim that does not end by itself, a blocked one, is let be.
-    const LIMIT: usize = 1 << 20;
+    /// System calls after which a victim that waits for ever is let be.
+    const SYSTEM_CALLS: usize = usize::MAX;
 
     /// Makes the shared objects, in the survivor.
     fn set_up() -> Self;
 
     /// Runs in the victim: its own set-up, then [`step::begin`], then the operation.
     fn victim(&mut self);
+
+    /// Runs in the survivor when the victim has come to [`step::begin`].
+    fn ready(&mut self) {}
 
     /// What the survivor does while the victim is stopped and alive ([`Fate`]).
     fn frozen(&mut self) {}
@@ -56,6 +59,9 @@ pub enum Points {
     /// [`Points::States`] and [`SAMPLES`] more at equal distances. `SHMKIT_CRASH=full` makes it every
     /// instruction in any case.
     Instructions,
+    /// Those of [`Points::States`] and [`SAMPLES`] more, twenty times as many if full: for operations
+    /// of hundreds of thousands.
+    Samples,
     /// One instruction of each state of the shared memory, and both sides of each system call.
     States,
 }
@@ -296,8 +302,9 @@ fn survivor<S: Scenario>(control: &Shared<Control>, job: Job) {
     let fds = open_fds();
     let mut scenario = S::set_up();
     let mut victim = unwrap(Victim::start(|| scenario.victim()));
+    scenario.ready();
     match &job {
-        Job::TraceVictim => trace(&mut victim, control, &control.victim, S::LIMIT),
+        Job::TraceVictim => trace(&mut victim, control, &control.victim, S::SYSTEM_CALLS),
         Job::TraceRescuer { victim: (path, k) } | Job::Kill { victim: (path, k), .. } => {
             advance(&mut victim, path, *k, control)
         }
@@ -315,7 +322,7 @@ fn survivor<S: Scenario>(control: &Shared<Control>, job: Job) {
         let mut rescuer = unwrap(Victim::start(|| scenario.rescue()));
         match &job {
             Job::Kill { rescuer: Some((path, k)), .. } => advance(&mut rescuer, path, *k, control),
-            _ => trace(&mut rescuer, control, &control.rescuer, S::LIMIT),
+            _ => trace(&mut rescuer, control, &control.rescuer, S::SYSTEM_CALLS),
         }
         death.complete = rescuer.at() == At::End;
         rescuer.kill();
@@ -330,9 +337,9 @@ fn survivor<S: Scenario>(control: &Shared<Control>, job: Job) {
 
 /// Steps `victim` to its end and writes down each instruction: its address, whether the shared
 /// memory differs from the one before, and whether it is a system call.
-fn trace(victim: &mut Victim, control: &Shared<Control>, trace: &Trace, limit: usize) {
+fn trace(victim: &mut Victim, control: &Shared<Control>, trace: &Trace, calls_max: usize) {
     let mut watch = Watch::new(control);
-    let mut k = 0;
+    let (mut k, mut calls) = (0, 0);
     loop {
         let mut entry = 0;
         if watch.changed() && k != 0 {
@@ -343,11 +350,12 @@ fn trace(victim: &mut Victim, control: &Shared<Control>, trace: &Trace, limit: u
             entry |= address;
             if victim.is_system_call(address).unwrap_or(false) {
                 entry |= SYSTEM_CALL;
+                calls += 1;
             }
         }
         trace.instructions[k].store(entry, SeqCst);
         trace.len.store(k as u64, SeqCst);
-        if victim.at() == At::End || k + 1 == limit.min(TRACE_MAX) {
+        if victim.at() == At::End || calls == calls_max || k + 1 == TRACE_MAX {
             return;
         }
         unwrap(victim.step());
@@ -410,6 +418,8 @@ impl Path {
     fn points(&self, points: Points) -> Vec<usize> {
         let stride = match points {
             Points::States => usize::MAX,
+            Points::Samples if is_full() => self.len().div_ceil(20 * SAMPLES),
+            Points::Samples => self.len().div_ceil(SAMPLES),
             Points::Instructions if is_full() || self.len() <= SHORT => 1,
             Points::Instructions => self.len() / SAMPLES,
         };

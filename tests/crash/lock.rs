@@ -164,7 +164,7 @@ struct BlockedWaiter {
 
 impl Scenario for BlockedWaiter {
     const FATE: Fate = Fate::FreezeAndKill;
-    const LIMIT: usize = 20_000;
+    const SYSTEM_CALLS: usize = 12;
 
     fn set_up() -> Self {
         let lock = Lock::new([0; 4]).unwrap();

@@ -14,6 +14,7 @@ mod proof;
 mod region;
 mod ring;
 mod shared;
+mod spawn;
 mod step;
 
 use std::os::unix::process::CommandExt;
@@ -65,6 +66,7 @@ fn tests() -> Vec<Test> {
     tests.extend(lock::tests());
     tests.extend(ring::tests());
     tests.extend(pipe::tests());
+    tests.extend(spawn::tests());
     tests
 }
 

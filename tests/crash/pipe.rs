@@ -69,7 +69,7 @@ impl Ends {
         Ends { receiver, sender, ledger: Shared::new(), len_bytes, next: 0 }
     }
 
-    /// Takes the sending end over from the dead maker.
+    /// Takes the sending end over from the dead maker; the receiver has to live.
     fn take_sender(&self) {
         drop(self.sender.try_loan(0));
     }
@@ -112,6 +112,7 @@ impl Ends {
 
     /// The survivor goes on with both ends.
     fn assert_works(&mut self) {
+        self.take_receiver();
         for n in 0..3 {
             self.sender.try_send_bytes(message(SMALL, n)).unwrap();
             assert_eq!(self.receiver.try_recv_bytes().unwrap(), message(SMALL, n));
@@ -206,9 +207,11 @@ impl<const LEN_BYTES: usize, const FREEZE: bool> Scenario for Recv<LEN_BYTES, FR
 
     fn set_up() -> Self {
         let count = if LEN_BYTES == SMALL { 4 } else { 2 };
-        let ends = Ends::orphaned(LEN_BYTES, count);
-        ends.take_sender();
-        Recv(ends, count)
+        Recv(Ends::orphaned(LEN_BYTES, count), count)
+    }
+
+    fn ready(&mut self) {
+        self.0.take_sender();
     }
 
     fn victim(&mut self) {
@@ -288,22 +291,30 @@ struct SendToSleeper {
 }
 
 impl Scenario for SendToSleeper {
-    const FATE: Fate = Fate::FreezeAndKill;
-
     fn set_up() -> Self {
-        SendToSleeper { ends: Ends::orphaned(SMALL, 0), receiver: None }
+        let mut ends = Ends::orphaned(SMALL, 0);
+        let ready: Shared<AtomicU64> = Shared::new();
+        let receiver = Helper::start(|| {
+            ends.take_receiver();
+            ready.store(1, SeqCst);
+            while ends.receiver.try_recv_bytes().is_err() {
+                std::thread::yield_now(); // until there is a sender
+            }
+            ends.next = 1;
+            ends.assert_sent();
+        });
+        wait_for(&ready);
+        SendToSleeper { ends, receiver: Some(receiver) }
+    }
+
+    fn ready(&mut self) {
+        self.receiver.as_ref().unwrap().settle();
     }
 
     fn victim(&mut self) {
         self.ends.send(0);
         begin();
         self.ends.send(1);
-    }
-
-    fn frozen(&mut self) {
-        let receiver = Helper::start(|| self.ends.assert_sent());
-        receiver.settle();
-        self.receiver = Some(receiver);
     }
 
     fn check(&mut self, _: Death) {
@@ -317,12 +328,14 @@ struct RecvFromEmpty(Ends);
 
 impl Scenario for RecvFromEmpty {
     const FATE: Fate = Fate::FreezeAndKill;
-    const LIMIT: usize = 60_000;
+    const SYSTEM_CALLS: usize = 12;
 
     fn set_up() -> Self {
-        let ends = Ends::orphaned(SMALL, 0);
-        ends.take_sender();
-        RecvFromEmpty(ends)
+        RecvFromEmpty(Ends::orphaned(SMALL, 0))
+    }
+
+    fn ready(&mut self) {
+        self.0.take_sender();
     }
 
     fn victim(&mut self) {
@@ -351,7 +364,7 @@ struct SendIntoFull(Ends);
 
 impl Scenario for SendIntoFull {
     const FATE: Fate = Fate::FreezeAndKill;
-    const LIMIT: usize = 60_000;
+    const SYSTEM_CALLS: usize = 12;
 
     fn set_up() -> Self {
         let ends = Ends::orphaned(SMALL, 0);
@@ -392,7 +405,9 @@ struct Close(Option<Ends>);
 
 impl Scenario for Close {
     fn set_up() -> Self {
-        Close(Some(Ends::orphaned(SMALL, 0)))
+        let ends = Ends::orphaned(SMALL, 0);
+        ends.take_receiver();
+        Close(Some(ends))
     }
 
     fn victim(&mut self) {

@@ -1,8 +1,9 @@
 //! Rings: one end is the victim's, the other the survivor's, who inherits the victim's as well.
 
+use shmkit::RegionOptions;
 use shmkit::ring::{
     Consumer, Producer, RecordConsumer, RecordProducer, TryPopError, TryPushError, TryReserveError,
-    record, spsc,
+    record, spsc, spsc_in,
 };
 
 use crate::campaign::{Death, Fate, Scenario};
@@ -20,6 +21,7 @@ pub fn tests() -> Vec<Test> {
         survives::<Batch>("ring::spsc_reserve_and_commit"),
         survives::<Peek>("ring::spsc_peek_and_release"),
         survives::<Close>("ring::spsc_close"),
+        survives::<SlotReuse>("ring::reuse_of_a_dead_producers_slot"),
         survives::<Inherited>("ring::spsc_inherited_from_a_living_parent"),
         survives::<Commit<false>>("ring::record_reserve_and_commit"),
         survives::<Commit<true>>("ring::record_reserve_and_commit_while_another_receives"),
@@ -49,7 +51,11 @@ struct Values {
 impl Values {
     /// A ring whose maker is dead, with `count` items in it.
     fn orphaned(count: u64) -> Values {
-        let (mut producer, mut consumer) = spsc(CAPACITY).unwrap();
+        Values::of_dead_maker(spsc(CAPACITY).unwrap(), count)
+    }
+
+    fn of_dead_maker(ends: (Producer<Item>, Consumer<Item>), count: u64) -> Values {
+        let (mut producer, mut consumer) = ends;
         for n in 0..3 {
             producer.try_push(item(n)).unwrap(); // so that what follows goes round the end
             consumer.try_pop().unwrap();
@@ -260,6 +266,33 @@ impl Scenario for Close {
         assert!(consumer.is_disconnected());
         assert_eq!(consumer.try_pop(), Ok(item(0)));
         assert_eq!(consumer.try_pop(), Err(TryPopError::Disconnected));
+    }
+}
+
+/// Whoever gets the slot of a dead producer does not become the producer by that, and the end of the
+/// dead one is still for who takes it over.
+struct SlotReuse(Values);
+
+impl Scenario for SlotReuse {
+    fn set_up() -> Self {
+        let region = RegionOptions::new(1 << 12).participants(2).anonymous().unwrap();
+        let mut values = Values::of_dead_maker(spsc_in(&region, CAPACITY).unwrap(), 0);
+        assert_eq!(values.drain(), TryPopError::Empty); // takes the fresh slot, and this end
+        SlotReuse(values)
+    }
+
+    fn victim(&mut self) {
+        begin();
+        for n in 0..2 {
+            self.0.ledger.begin();
+            self.0.producer.try_push(item(n)).unwrap();
+            self.0.ledger.acknowledge(n);
+        }
+    }
+
+    fn check(&mut self, _: Death) {
+        self.0.assert_pushed(1);
+        self.0.assert_works();
     }
 }
 

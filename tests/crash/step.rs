@@ -2,6 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use libc::{c_int, c_void, pid_t};
 
@@ -28,6 +29,8 @@ pub fn end() -> ! {
     }
 }
 
+/// How long a victim may run at full speed: much longer than it takes to wherever it is wanted.
+const PATIENCE: Duration = Duration::from_secs(3);
 const EXIT_UNTRACED: c_int = 120;
 const EXIT_PANICKED: c_int = 121;
 
@@ -139,8 +142,8 @@ impl Victim {
             self.ptrace(libc::PTRACE_POKETEXT, address as usize, (word & !0xff | 0xcc) as usize)?;
             let at = self.resume(libc::PTRACE_CONT)?;
             self.ptrace(libc::PTRACE_POKETEXT, address as usize, word as usize)?;
-            if at == At::End {
-                break;
+            if at == At::End || self.instruction()? != address + 1 {
+                break; // it came by another way, or was nudged
             }
             self.ptrace(libc::PTRACE_POKEUSER, RIP, address as usize)?;
         }
@@ -159,7 +162,8 @@ impl Victim {
         loop {
             self.ptrace(request, 0, self.signal as usize)?;
             self.signal = 0;
-            let status = self.wait();
+            let status =
+                if request == libc::PTRACE_CONT { self.wait_and_nudge() } else { self.wait() };
             if !libc::WIFSTOPPED(status) {
                 self.pid = 0;
                 return Err(format!("the victim died by itself: {}", describe(status)));
@@ -198,6 +202,21 @@ impl Victim {
 
     fn wait(&self) -> c_int {
         wait(self.pid)
+    }
+
+    /// Waits, but stops a victim that has taken another way, to where it waits for ever.
+    fn wait_and_nudge(&self) -> c_int {
+        let (started, mut status, mut nudged) = (Instant::now(), 0, false);
+        // SAFETY: writes one integer.
+        while unsafe { libc::waitpid(self.pid, &mut status, libc::__WALL | libc::WNOHANG) } == 0 {
+            if started.elapsed() > PATIENCE && !nudged {
+                // SAFETY: plain call; the victim is ours and not reaped.
+                unsafe { libc::kill(self.pid, libc::SIGTRAP) };
+                nudged = true;
+            }
+            std::thread::yield_now();
+        }
+        status
     }
 }
 

@@ -72,7 +72,7 @@ fn writers_under_a_lock_publish_one_after_the_other() {
     loom::model(|| {
         let (place, [a, b]) = (Place::new(), people());
         let increment = |p: &Place, who: &Person| {
-            p.lock.lock(who, Deadline::Never).unwrap();
+            let _ = p.lock.lock(who, Deadline::Never).unwrap();
             let [x, y] = p.cell::<[u64; 2]>().read();
             p.cell().publish([x + 1, y + 1]);
             p.lock.unlock(who, Release::Clean);

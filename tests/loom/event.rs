@@ -72,7 +72,7 @@ fn notify_all_reaches_every_waiter() {
         let waiters = [(); 2].map(|()| spawn(&board, |b| b.await_things(1)));
         board.post();
         board.event.notify_all();
-        waiters.map(|w| w.join().unwrap());
+        let _ = waiters.map(|w| w.join().unwrap());
     });
 }
 
@@ -85,7 +85,7 @@ fn each_notify_one_reaches_another_waiter() {
             board.post();
             board.event.notify_one();
         }
-        takers.map(|t| t.join().unwrap());
+        let _ = takers.map(|t| t.join().unwrap());
     });
 }
 
@@ -104,7 +104,7 @@ fn a_waiter_sees_what_two_notifiers_post() {
             }),
         ];
         board.await_things(2);
-        notifiers.map(|n| n.join().unwrap());
+        let _ = notifiers.map(|n| n.join().unwrap());
     });
 }
 
