@@ -11,19 +11,19 @@ set -eu
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- ci/mutants/*.list
 
-target=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)
-# A place for each choice of lists, so that several can run at once, and cargo builds little anew.
-work=$target/mutants/$(basename -a "$@" | tr '\n' '+')
+# A target folder of its own: cargo tells copies of one tree apart by the times of their files only,
+# and would take what another copy, or a mutant before, has left there for fresh.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
 copy=$work/tree log=$work/log original=$work/original
 lists=$(cat "$@")
 
-export CARGO_TARGET_DIR="$target" RUST_BACKTRACE=0
+export CARGO_TARGET_DIR="$work/target" RUST_BACKTRACE=0
 export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-2}"
 
-rm -rf "$work"
-mkdir -p "$copy"
-# New times on the files, or cargo would take what an earlier mutant left for fresh.
-git ls-files -z --cached --others --exclude-standard | tar -cf - --null -T - | tar -xmf - -C "$copy"
+mkdir "$copy"
+git ls-files -z --cached --others --exclude-standard | tar -cf - --null -T - | tar -xf - -C "$copy"
 cd "$copy"
 
 # Replaces $old by $new in the file $1, if it occurs there exactly once.
@@ -72,6 +72,5 @@ done <<LINES
 $lists
 LINES
 
-rm -rf "$work"
 echo "$caught caught, $bad not"
 [ $bad -eq 0 ]
