@@ -78,7 +78,7 @@ impl Ledger {
 
     /// A number, not 0, of the process that sits in seat `me`.
     pub fn ticket(&self, me: usize) -> u64 {
-        self.seats[me].started.load(SeqCst) << 8 | me as u64 + 1
+        (self.seats[me].started.load(SeqCst) << 8) | (me as u64 + 1)
     }
 
     /// Whether the process of this ticket is dead, or is about to be killed.
@@ -167,9 +167,9 @@ impl Rng {
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
     }
 
     /// A number below `end`.

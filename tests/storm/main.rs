@@ -11,6 +11,8 @@ mod campaign;
 mod ledger;
 mod lock;
 mod proof;
+mod region;
+mod stream;
 mod value;
 
 #[allow(dead_code, reason = "made for single steps")]
@@ -75,5 +77,7 @@ fn main() -> ExitCode {
     tests.extend(proof::tests());
     tests.extend(lock::tests());
     tests.extend(value::tests());
+    tests.extend(stream::tests());
+    tests.extend(region::tests());
     runner::run(tests)
 }
