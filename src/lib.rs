@@ -34,6 +34,7 @@ mod region {
     pub(crate) mod id;
 }
 
+pub use bytemuck::{Pod, Zeroable};
 pub use error::{Error, Result};
 
 #[cfg(not(loom))]
@@ -46,7 +47,7 @@ pub use {
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
     primitives::Lock,
     region::{Region, RegionOptions},
-    value::Value,
+    value::{RawValue, Value},
 };
 
 #[cfg(all(feature = "serde", not(loom)))]
