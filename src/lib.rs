@@ -39,7 +39,7 @@ pub use error::{Error, Result};
 
 #[cfg(not(loom))]
 pub use {
-    array::Array,
+    array::{Array, RawArray},
     lock::cell::Integer,
     lock::error::{LockError, OwnerDied},
     lock::guarded::LockGuard,

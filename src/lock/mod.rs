@@ -4,6 +4,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod deadline;
+pub(crate) mod elements;
 #[cfg(not(loom))]
 pub(crate) mod error;
 pub(crate) mod event;
@@ -11,6 +12,8 @@ pub(crate) mod event;
 pub(crate) mod guarded;
 #[cfg(not(loom))]
 mod hold;
+#[cfg(not(loom))]
+pub(crate) mod plain;
 pub(crate) mod raw;
 #[cfg(not(loom))]
 pub(crate) mod slice;
@@ -21,6 +24,8 @@ mod token;
 pub use cell::{Cell, Integer};
 #[cfg(loom)]
 pub use deadline::Deadline;
+#[cfg(loom)]
+pub use elements::Elements;
 #[cfg(loom)]
 pub use event::EventCount;
 #[cfg(loom)]

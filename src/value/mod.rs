@@ -5,13 +5,13 @@ mod raw;
 
 pub use raw::RawValue;
 
-use arithmetic::arithmetic;
 use crate::error::Result;
 use crate::lock::cell::Integer;
 use crate::lock::deadline::Deadline;
 use crate::lock::error::LockError;
 use crate::lock::guarded::{Guarded, LockGuard};
 use crate::region::{Kind, Place, Region};
+use arithmetic::arithmetic;
 use bytemuck::Pod;
 use std::fmt;
 use std::time::Duration;
