@@ -11,7 +11,10 @@ pub(crate) mod event;
 pub(crate) mod guarded;
 #[cfg(not(loom))]
 mod hold;
+#[cfg(not(loom))]
+pub(crate) mod nested;
 pub(crate) mod raw;
+pub(crate) mod recursive;
 #[cfg(not(loom))]
 pub(crate) mod slice;
 pub(crate) mod spin;
@@ -25,5 +28,7 @@ pub use deadline::Deadline;
 pub use event::EventCount;
 #[cfg(loom)]
 pub use raw::{Acquired, LockFailure, RawLock, Release};
+#[cfg(loom)]
+pub use recursive::RecursiveLock;
 #[cfg(loom)]
 pub use spin::Spin;
