@@ -43,9 +43,10 @@ pub use {
     lock::cell::Integer,
     lock::error::{LockError, OwnerDied},
     lock::guarded::LockGuard,
+    lock::nested::RLockGuard,
     lock::slice::ArrayGuard,
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
-    primitives::Lock,
+    primitives::{Lock, RLock},
     region::{Region, RegionOptions},
     value::{RawValue, Value},
 };

@@ -13,8 +13,11 @@ pub(crate) mod guarded;
 #[cfg(not(loom))]
 mod hold;
 #[cfg(not(loom))]
+pub(crate) mod nested;
+#[cfg(not(loom))]
 pub(crate) mod plain;
 pub(crate) mod raw;
+pub(crate) mod recursive;
 #[cfg(not(loom))]
 pub(crate) mod slice;
 pub(crate) mod spin;
@@ -30,5 +33,7 @@ pub use elements::Elements;
 pub use event::EventCount;
 #[cfg(loom)]
 pub use raw::{Acquired, LockFailure, RawLock, Release};
+#[cfg(loom)]
+pub use recursive::RecursiveLock;
 #[cfg(loom)]
 pub use spin::Spin;

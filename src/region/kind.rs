@@ -12,6 +12,7 @@ pub(crate) enum Kind {
     Ring = 5,
     Records = 6,
     Pipe = 7,
+    RLock = 10,
     RawValue = 14,
     RawArray = 15,
 }
@@ -27,6 +28,7 @@ impl Kind {
             5 => "ring",
             6 => "record ring",
             7 => "pipe",
+            10 => "recursive lock",
             14 => "raw value",
             15 => "raw array",
             _ => return format!("object of kind {number}"),

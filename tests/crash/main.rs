@@ -13,6 +13,7 @@ mod pipe;
 mod proof;
 mod region;
 mod ring;
+mod rlock;
 mod runner;
 mod shared;
 mod spawn;
@@ -58,6 +59,7 @@ fn tests() -> Vec<Test> {
     tests.extend(proof::tests());
     tests.extend(region::tests());
     tests.extend(lock::tests());
+    tests.extend(rlock::tests());
     tests.extend(ring::tests());
     tests.extend(pipe::tests());
     tests.extend(spawn::tests());

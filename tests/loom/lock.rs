@@ -164,10 +164,10 @@ fn who_does_not_wait_is_refused_only_while_somebody_holds_the_lock() {
             room.leave(&a);
         } else {
             // The other had it then, or has it still.
-            other.join().unwrap();
+            let _ = other.join().unwrap();
             return assert_eq!(room.count(&a), 1);
         }
-        other.join().unwrap();
+        let _ = other.join().unwrap();
         assert_eq!(room.count(&a), 2);
     });
 }

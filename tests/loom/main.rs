@@ -8,4 +8,5 @@ mod cell;
 mod elements;
 mod event;
 mod lock;
+mod rlock;
 mod world;
