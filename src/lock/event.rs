@@ -93,11 +93,14 @@ impl EventCount {
     /// Any number of threads and processes may call this at once. A fence and a load while nobody
     /// has announced; otherwise one system call. The right choice for a single waiter, too: it
     /// takes the announcement away, so that the next publication is cheap again.
+    /// Says whether somebody had announced, who may sleep elsewhere: see [`super::bell`].
     #[inline]
-    pub fn notify_all(&self) {
-        if self.is_announced() {
+    pub fn notify_all(&self) -> bool {
+        let announced = self.is_announced();
+        if announced {
             self.wake_all();
         }
+        announced
     }
 
     /// Wakes one of those who wait, if any. Call it after the publication of one thing that any of
@@ -153,7 +156,7 @@ impl EventCount {
     }
 
     /// Says that we are about to sleep, and returns the value to sleep on (I1).
-    fn announce(&self) -> u32 {
+    pub(super) fn announce(&self) -> u32 {
         // Relaxed: ordered by the fence.
         let state = self.state.fetch_or(ANNOUNCED | FRESH, Relaxed);
         // announce: partner is the fence in `is_announced`.

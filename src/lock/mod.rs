@@ -2,6 +2,7 @@
 //!
 //! They work on words that others place, and know participants only as ids that live or are dead.
 
+pub(crate) mod bell;
 pub(crate) mod cell;
 pub(crate) mod deadline;
 pub(crate) mod elements;
@@ -23,6 +24,8 @@ pub(crate) mod slice;
 pub(crate) mod spin;
 mod token;
 
+#[cfg(loom)]
+pub use bell::Bell;
 #[cfg(loom)]
 pub use cell::{Cell, Integer};
 #[cfg(loom)]

@@ -115,6 +115,11 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         (self.position.get().wrapping_add(ahead) & self.mask) as usize
     }
 
+    /// The position of the slot `ahead` of the next one, which no other slot ever has.
+    pub(crate) fn position(&self, ahead: u64) -> u64 {
+        self.position.get().wrapping_add(ahead)
+    }
+
     /// Slots of this end that are known without looking at the peer.
     #[inline(always)]
     fn known(&self) -> u64 {
