@@ -1,24 +1,94 @@
 //! Unix sockets that keep message boundaries, and the descriptors that travel in them.
 
 use rustix::cmsg_space;
+use rustix::fs::{self, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg,
-    sendmsg, socketpair,
+    self, AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+    recv, recvmsg, sendmsg, socket_with, socketpair,
 };
+use rustix::rand::GetRandomFlags;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
 
 /// The most descriptors of one message: the kernel's `SCM_MAX_FD`.
 pub(crate) const MAX_FDS: usize = 253;
+
+/// Clients that may wait to be accepted; the kernel cuts it.
+const BACKLOG: i32 = 4096;
 
 const CONTROL_BYTES: usize = cmsg_space!(ScmRights(MAX_FDS));
 
 /// `socketpair(2)`: two connected sockets, close-on-exec.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Whether `path` is that of a socket; `None` when nothing is there.
+pub(crate) fn is_socket(path: &Path) -> io::Result<Option<bool>> {
+    match fs::lstat(path) {
+        Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode) == FileType::Socket)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn unconnected() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
+}
+
+/// `bind(2)` and `listen(2)`: a socket that listens at `path`, a file for this user only. `AddrInUse`
+/// when there is something.
+pub(crate) fn listen(path: &Path) -> io::Result<OwnedFd> {
+    let socket = unconnected()?;
+    fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?; // what the file will get
+    net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+/// `chmod(2)`: lets everybody connect at `path`.
+pub(crate) fn open_to_all(path: &Path) -> io::Result<()> {
+    Ok(fs::chmod(path, Mode::from_raw_mode(0o666))?)
+}
+
+/// `connect(2)`: does not wait to be accepted, and `WouldBlock` when too many do.
+/// `ConnectionRefused` when nobody listens at `path`.
+pub(crate) fn connect(path: &Path) -> io::Result<OwnedFd> {
+    let socket = unconnected()?;
+    net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
+/// `accept4(2)`. Never blocks.
+pub(crate) fn accept(listening: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(net::accept_with(listening, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?)
+}
+
+/// `SO_PEERCRED`: the effective user of the process that connected, or that listened, and its pid.
+pub(crate) fn peer(socket: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
+    let peer = net::sockopt::socket_peercred(socket)?;
+    Ok((peer.uid.as_raw(), peer.pid.as_raw_nonzero().get().cast_unsigned()))
+}
+
+/// `flock(2)` on a directory, until it is dropped: `WouldBlock` when somebody has it.
+pub(crate) fn lock_directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = fs::open(path, flags, Mode::empty())?;
+    fs::flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(directory)
+}
+
+/// Bytes that nobody can guess.
+pub(crate) fn nonce() -> io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    // Up to 256 bytes come whole, save for a signal before the kernel's pool is ready.
+    while rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty())? != bytes.len() {}
+    Ok(bytes)
 }
 
 /// Sends one message with up to [`MAX_FDS`] descriptors: all of it or nothing. Never blocks, and
