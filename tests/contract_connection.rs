@@ -717,3 +717,23 @@ fn two_connections_in_one_loop_are_told_apart_x13() {
     assert!(got.into_iter().eq(0..100));
     join(&child).unwrap();
 }
+
+#[test]
+fn an_end_that_travels_within_its_process_outlives_the_handle_that_sent_it() {
+    let (here, there) = Pipe::<Connection<u32>>::new().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while let Ok(c) = there.recv() {
+                let n = c.recv_timeout(LONG).unwrap();
+                c.send(n + 1).unwrap();
+            }
+        });
+        for n in 0..300 {
+            let (mine, yours) = Pipe::new().unwrap();
+            mine.send(n).unwrap();
+            here.send(yours).unwrap(); // and drops it, while the other thread may have it already
+            assert_eq!(mine.recv_timeout(LONG).unwrap(), n + 1);
+        }
+        drop(here);
+    });
+}
