@@ -234,6 +234,7 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     /// Gives this end to the participant `to`. This handle can go on only if `to` dies, or if the
     /// gift is taken back.
     pub(crate) fn give(&self, to: ParticipantId) -> Result<Gift, Stop> {
+        self.settle();
         let from = self.id.get();
         if !self.is_ours(from) || !self.mine().give(from, to.word()) {
             return Err(Stop::NotOwner);

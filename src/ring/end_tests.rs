@@ -119,7 +119,10 @@ fn a_gift_taken_back_is_the_givers_again() {
     let gift = producer.give(ParticipantId::new(3, 1)).ok().unwrap();
     assert_eq!(producer.available(1), Err(Stop::NotOwner));
     gift.take_back(&heap.indices);
+    let again = producer.give(ParticipantId::new(3, 1)).ok().unwrap();
+    again.take_back(&heap.indices);
     assert_eq!(producer.available(1), Ok(4));
+    producer.give(ParticipantId::new(3, 1)).ok().unwrap().take_back(&heap.indices);
     producer.close();
     assert!(consumer.peer_is_gone());
 }

@@ -4,6 +4,7 @@
 //! stress tests.
 #![cfg(loom)]
 
+mod bell;
 mod cell;
 mod elements;
 mod event;
