@@ -18,7 +18,7 @@
 //!
 //! | edge | one side | other side | then |
 //! |---|---|---|---|
-//! | wish | the SeqCst fence of the announcement, after `wanted` was set | SeqCst fence in `is_to_ring`, after the publication | the publisher sees the wish, or the waiter's look sees the publication |
+//! | wish | the SeqCst fence of the announcement, after `wanted` was set | the SeqCst fence of `notify_all`, between publication and `is_to_ring` | the publisher sees the wish, or the waiter's look sees the publication |
 //!
 //! A publisher that never comes to `is_to_ring` saw no announcement: then the edge "announce" of the
 //! event count says that the waiter's look sees the publication, or that a publication before it
@@ -32,7 +32,7 @@
 #![allow(unsafe_code)]
 
 use super::event::EventCount;
-use crate::sync::{AtomicU32, Ordering::Relaxed, Ordering::SeqCst, fence};
+use crate::sync::{AtomicU32, Ordering::Relaxed};
 
 /// The word of a bell; any bytes are valid, zero is one that nobody wants to hear.
 #[repr(C)]
@@ -55,15 +55,14 @@ impl Bell {
     /// this, and take earlier rings away before it.
     pub fn arm(&self, event: &EventCount) {
         self.wanted.store(1, Relaxed); // ordered by the fence in `announce`
-        event.announce(); // wish: partner is the fence in `is_to_ring`
+        event.announce(); // wish: its fence; partner is the one in `EventCount::notify_all`
     }
 
-    /// Whether the publisher, who has just taken an announcement away, is to ring.
+    /// Whether the publisher is to ring, whose `notify_all` has just met an announcement.
     #[cold]
     pub fn is_to_ring(&self) -> bool {
-        // wish: partner is the fence in `EventCount::announce`.
-        fence(SeqCst);
-        // Relaxed: ordered by the fence. The swap is B2; the load spares it where nobody polls.
+        // wish: Relaxed, ordered by the fence in `notify_all`; partner is that of `announce`. The swap
+        // is B2; the load spares it where nobody polls.
         self.wanted.load(Relaxed) & 1 != 0 && self.wanted.swap(0, Relaxed) & 1 != 0
     }
 }

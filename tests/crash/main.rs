@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_types, reason = "the ledger's atomics are no part of what is modelled")]
 
 mod campaign;
+mod handles;
 mod helper;
 mod lock;
 mod pipe;
@@ -62,6 +63,7 @@ fn tests() -> Vec<Test> {
     tests.extend(rlock::tests());
     tests.extend(ring::tests());
     tests.extend(pipe::tests());
+    tests.extend(handles::tests());
     tests.extend(spawn::tests());
     tests
 }
