@@ -42,9 +42,10 @@ pub use {
     lock::cell::Integer,
     lock::error::{LockError, OwnerDied},
     lock::guarded::LockGuard,
+    lock::permits::{AcquireError, OverRelease, Permit},
     lock::slice::ArrayGuard,
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
-    primitives::Lock,
+    primitives::{BoundedSemaphore, Lock, Semaphore},
     region::{Region, RegionOptions},
     value::Value,
 };

@@ -11,7 +11,11 @@ pub(crate) mod event;
 pub(crate) mod guarded;
 #[cfg(not(loom))]
 mod hold;
+#[cfg(not(loom))]
+pub(crate) mod permits;
 pub(crate) mod raw;
+pub(crate) mod records;
+pub(crate) mod semaphore;
 #[cfg(not(loom))]
 pub(crate) mod slice;
 pub(crate) mod spin;
@@ -25,5 +29,9 @@ pub use deadline::Deadline;
 pub use event::EventCount;
 #[cfg(loom)]
 pub use raw::{Acquired, LockFailure, RawLock, Release};
+#[cfg(loom)]
+pub use records::{Record, Records};
+#[cfg(loom)]
+pub use semaphore::{NoPermit, RawSemaphore, SemaphoreWord};
 #[cfg(loom)]
 pub use spin::Spin;

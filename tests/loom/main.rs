@@ -7,4 +7,5 @@
 mod cell;
 mod event;
 mod lock;
+mod semaphore;
 mod world;
