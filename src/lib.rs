@@ -44,9 +44,10 @@ pub use {
     lock::error::{LockError, OwnerDied},
     lock::guarded::LockGuard,
     lock::nested::RLockGuard,
+    lock::permits::{AcquireError, OverRelease, Permit},
     lock::slice::ArrayGuard,
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
-    primitives::{Lock, RLock},
+    primitives::{BoundedSemaphore, Lock, RLock, Semaphore},
     region::{Region, RegionOptions},
     value::{RawValue, Value},
 };

@@ -15,9 +15,13 @@ mod hold;
 #[cfg(not(loom))]
 pub(crate) mod nested;
 #[cfg(not(loom))]
+pub(crate) mod permits;
+#[cfg(not(loom))]
 pub(crate) mod plain;
 pub(crate) mod raw;
+pub(crate) mod records;
 pub(crate) mod recursive;
+pub(crate) mod semaphore;
 #[cfg(not(loom))]
 pub(crate) mod slice;
 pub(crate) mod spin;
@@ -34,6 +38,10 @@ pub use event::EventCount;
 #[cfg(loom)]
 pub use raw::{Acquired, LockFailure, RawLock, Release};
 #[cfg(loom)]
+pub use records::{Record, Records};
+#[cfg(loom)]
 pub use recursive::RecursiveLock;
+#[cfg(loom)]
+pub use semaphore::{NoPermit, RawSemaphore, SemaphoreWord};
 #[cfg(loom)]
 pub use spin::Spin;

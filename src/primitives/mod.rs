@@ -2,6 +2,8 @@
 
 mod lock;
 mod rlock;
+mod semaphore;
 
 pub use lock::Lock;
 pub use rlock::RLock;
+pub use semaphore::{BoundedSemaphore, Semaphore};

@@ -9,4 +9,5 @@ mod elements;
 mod event;
 mod lock;
 mod rlock;
+mod semaphore;
 mod world;
