@@ -79,6 +79,20 @@ pub enum Error {
         /// The number of elements.
         len: usize,
     },
+    /// A slice is not as long as the range to copy from or to.
+    LengthMismatch {
+        /// The number of elements in the range.
+        expected: usize,
+        /// The number of elements in the slice.
+        found: usize,
+    },
+    /// A text is longer than the array.
+    TooLong {
+        /// The length of the text in bytes.
+        len: usize,
+        /// The length of the array.
+        room: usize,
+    },
     /// The handle belongs to the process that made it, and this is a forked child.
     WrongProcess,
     /// A message is still lent, in place: give it back first.
@@ -158,6 +172,12 @@ impl fmt::Display for Error {
             Error::InvalidArgument(what) => write!(f, "invalid argument: {what}"),
             Error::OutOfRange { index, len } => {
                 write!(f, "index {index} is out of range for {len} elements")
+            }
+            Error::LengthMismatch { expected, found } => {
+                write!(f, "a slice of {found} elements for a range of {expected}")
+            }
+            Error::TooLong { len, room } => {
+                write!(f, "{len} bytes of text for an array of {room}")
             }
             Error::WrongProcess => f.write_str("the handle belongs to another process"),
             Error::Lent => f.write_str("a message is still lent, in place"),

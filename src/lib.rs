@@ -34,11 +34,12 @@ mod region {
     pub(crate) mod id;
 }
 
+pub use bytemuck::{Pod, Zeroable};
 pub use error::{Error, Result};
 
 #[cfg(not(loom))]
 pub use {
-    array::Array,
+    array::{Array, RawArray},
     lock::cell::Integer,
     lock::error::{LockError, OwnerDied},
     lock::guarded::LockGuard,
@@ -47,7 +48,7 @@ pub use {
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
     primitives::{Lock, RLock},
     region::{Region, RegionOptions},
-    value::Value,
+    value::{RawValue, Value},
 };
 
 #[cfg(all(feature = "serde", not(loom)))]

@@ -4,6 +4,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod deadline;
+pub(crate) mod elements;
 #[cfg(not(loom))]
 pub(crate) mod error;
 pub(crate) mod event;
@@ -13,6 +14,8 @@ pub(crate) mod guarded;
 mod hold;
 #[cfg(not(loom))]
 pub(crate) mod nested;
+#[cfg(not(loom))]
+pub(crate) mod plain;
 pub(crate) mod raw;
 pub(crate) mod recursive;
 #[cfg(not(loom))]
@@ -24,6 +27,8 @@ mod token;
 pub use cell::{Cell, Integer};
 #[cfg(loom)]
 pub use deadline::Deadline;
+#[cfg(loom)]
+pub use elements::Elements;
 #[cfg(loom)]
 pub use event::EventCount;
 #[cfg(loom)]

@@ -13,6 +13,8 @@ pub(crate) enum Kind {
     Records = 6,
     Pipe = 7,
     RLock = 10,
+    RawValue = 14,
+    RawArray = 15,
 }
 
 impl Kind {
@@ -27,6 +29,8 @@ impl Kind {
             6 => "record ring",
             7 => "pipe",
             10 => "recursive lock",
+            14 => "raw value",
+            15 => "raw array",
             _ => return format!("object of kind {number}"),
         };
         name.to_owned()

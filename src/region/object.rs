@@ -8,6 +8,7 @@ use super::kind::Kind;
 use super::mapping::{Attached, Mapping};
 use super::view::{Shared, View};
 use crate::error::{Error, Result};
+use crate::sys::memory;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -144,6 +145,12 @@ impl Object {
     /// The address of a part of the object; valid as long as a handle to the region lives.
     pub(crate) fn span(&self, offset: u64, len_bytes: u64, align: u64) -> Result<NonNull<u8>> {
         self.view()?.span(offset, len_bytes, align)
+    }
+
+    /// Copies bytes of the object out by way of the file, not of the mapping.
+    pub(crate) fn read_file(&self, offset: u64, target: &mut [u8]) -> Result<()> {
+        self.view()?.span(offset, target.len() as u64, 1)?;
+        Ok(memory::read_at(self.mapping.fd(), self.entry.offset + offset, target)?)
     }
 
     /// Puts memory behind a part of the object.

@@ -5,6 +5,7 @@
 #![cfg(loom)]
 
 mod cell;
+mod elements;
 mod event;
 mod lock;
 mod rlock;
