@@ -13,6 +13,7 @@ mod pipe;
 mod proof;
 mod region;
 mod ring;
+mod semaphore;
 mod shared;
 mod spawn;
 mod step;
@@ -64,6 +65,7 @@ fn tests() -> Vec<Test> {
     tests.extend(proof::tests());
     tests.extend(region::tests());
     tests.extend(lock::tests());
+    tests.extend(semaphore::tests());
     tests.extend(ring::tests());
     tests.extend(pipe::tests());
     tests.extend(spawn::tests());
