@@ -15,6 +15,7 @@ mod region;
 mod ring;
 mod rlock;
 mod runner;
+mod semaphore;
 mod shared;
 mod spawn;
 mod step;
@@ -60,6 +61,7 @@ fn tests() -> Vec<Test> {
     tests.extend(region::tests());
     tests.extend(lock::tests());
     tests.extend(rlock::tests());
+    tests.extend(semaphore::tests());
     tests.extend(ring::tests());
     tests.extend(pipe::tests());
     tests.extend(spawn::tests());
