@@ -124,6 +124,8 @@ pub enum Error {
     OwnerDied,
     /// This thread holds the lock already.
     WouldDeadlock,
+    /// A semaphore would get more permits than it can have.
+    OverRelease,
     /// The function is not part of the executable, so that a child could not find it.
     ForeignFunction,
     /// A child process did not return a value.
@@ -195,6 +197,7 @@ impl fmt::Display for Error {
             Error::Decode(why) => write!(f, "cannot decode the bytes: {why}"),
             Error::OwnerDied => f.write_str("the previous holder died inside its section"),
             Error::WouldDeadlock => f.write_str("this thread holds the lock already"),
+            Error::OverRelease => f.write_str("more permits released than the semaphore can have"),
             Error::ForeignFunction => {
                 f.write_str("the function is not part of the executable of this process")
             }

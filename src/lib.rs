@@ -43,9 +43,11 @@ pub use {
     lock::cell::Integer,
     lock::error::{LockError, OwnerDied},
     lock::guarded::LockGuard,
+    lock::nested::RLockGuard,
+    lock::permits::{AcquireError, OverRelease, Permit},
     lock::slice::ArrayGuard,
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
-    primitives::Lock,
+    primitives::{BoundedSemaphore, Lock, RLock, Semaphore},
     region::{Region, RegionOptions},
     value::{RawValue, Value},
 };

@@ -13,8 +13,15 @@ pub(crate) mod guarded;
 #[cfg(not(loom))]
 mod hold;
 #[cfg(not(loom))]
+pub(crate) mod nested;
+#[cfg(not(loom))]
+pub(crate) mod permits;
+#[cfg(not(loom))]
 pub(crate) mod plain;
 pub(crate) mod raw;
+pub(crate) mod records;
+pub(crate) mod recursive;
+pub(crate) mod semaphore;
 #[cfg(not(loom))]
 pub(crate) mod slice;
 pub(crate) mod spin;
@@ -30,5 +37,11 @@ pub use elements::Elements;
 pub use event::EventCount;
 #[cfg(loom)]
 pub use raw::{Acquired, LockFailure, RawLock, Release};
+#[cfg(loom)]
+pub use records::{Record, Records};
+#[cfg(loom)]
+pub use recursive::RecursiveLock;
+#[cfg(loom)]
+pub use semaphore::{NoPermit, RawSemaphore, SemaphoreWord};
 #[cfg(loom)]
 pub use spin::Spin;

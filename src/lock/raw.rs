@@ -266,6 +266,13 @@ impl RawLock {
         self.word.fetch_and(!ABANDONED, Relaxed);
     }
 
+    /// Whether what the lock protects awaits a repair; this answer does not go stale for its owner.
+    #[cold]
+    pub(super) fn is_abandoned(&self) -> bool {
+        // Relaxed: only the owner asks, and only the owner takes it away (I3).
+        self.word.load(Relaxed) & ABANDONED != 0
+    }
+
     /// Who owns the lock; stale at once unless it is the caller.
     #[allow(dead_code, reason = "reports and recursive locks call it")]
     pub fn owner(&self) -> Option<ParticipantId> {
@@ -273,7 +280,6 @@ impl RawLock {
     }
 
     /// Whether the calling thread holds the lock; this answer does not go stale.
-    #[allow(dead_code, reason = "recursive locks and conditions call it")]
     pub fn is_held(&self, who: &impl Liveness) -> bool {
         // Relaxed: if this thread holds the lock, it reads what it wrote itself (I4).
         is_owned_by(self.word.load(Relaxed), who.me())

@@ -12,8 +12,12 @@ pub(crate) enum Kind {
     Ring = 5,
     Records = 6,
     Pipe = 7,
+    Semaphore = 8,
+    RwLock = 9,
+    RLock = 10,
     RawValue = 14,
     RawArray = 15,
+    BoundedSemaphore = 17,
 }
 
 impl Kind {
@@ -27,8 +31,12 @@ impl Kind {
             5 => "ring",
             6 => "record ring",
             7 => "pipe",
+            8 => "semaphore",
+            9 => "read-write lock",
+            10 => "recursive lock",
             14 => "raw value",
             15 => "raw array",
+            17 => "bounded semaphore",
             _ => return format!("object of kind {number}"),
         };
         name.to_owned()

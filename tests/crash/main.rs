@@ -13,7 +13,9 @@ mod pipe;
 mod proof;
 mod region;
 mod ring;
+mod rlock;
 mod runner;
+mod semaphore;
 mod shared;
 mod spawn;
 mod step;
@@ -58,6 +60,8 @@ fn tests() -> Vec<Test> {
     tests.extend(proof::tests());
     tests.extend(region::tests());
     tests.extend(lock::tests());
+    tests.extend(rlock::tests());
+    tests.extend(semaphore::tests());
     tests.extend(ring::tests());
     tests.extend(pipe::tests());
     tests.extend(spawn::tests());

@@ -8,4 +8,6 @@ mod cell;
 mod elements;
 mod event;
 mod lock;
+mod rlock;
+mod semaphore;
 mod world;

@@ -12,6 +12,7 @@ mod ledger;
 mod lock;
 mod proof;
 mod region;
+mod rlock;
 mod stream;
 mod value;
 
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
     let mut tests = Vec::new();
     tests.extend(proof::tests());
     tests.extend(lock::tests());
+    tests.extend(rlock::tests());
     tests.extend(value::tests());
     tests.extend(stream::tests());
     tests.extend(region::tests());
