@@ -110,6 +110,8 @@ pub enum Error {
     OwnerDied,
     /// This thread holds the lock already.
     WouldDeadlock,
+    /// The parties of a barrier did not meet.
+    Broken,
     /// The function is not part of the executable, so that a child could not find it.
     ForeignFunction,
     /// A child process did not return a value.
@@ -175,6 +177,7 @@ impl fmt::Display for Error {
             Error::Decode(why) => write!(f, "cannot decode the bytes: {why}"),
             Error::OwnerDied => f.write_str("the previous holder died inside its section"),
             Error::WouldDeadlock => f.write_str("this thread holds the lock already"),
+            Error::Broken => f.write_str("the barrier is broken"),
             Error::ForeignFunction => {
                 f.write_str("the function is not part of the executable of this process")
             }

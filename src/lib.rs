@@ -44,7 +44,7 @@ pub use {
     lock::guarded::LockGuard,
     lock::slice::ArrayGuard,
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
-    primitives::Lock,
+    primitives::{Barrier, BrokenBarrier, Condition, Event, Lock},
     region::{Region, RegionOptions},
     value::Value,
 };

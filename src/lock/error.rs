@@ -81,6 +81,21 @@ impl<G> fmt::Display for OwnerDied<G> {
 
 impl<G> std::error::Error for OwnerDied<G> {}
 
+impl<G> LockError<G> {
+    /// The same with what `wrap` makes of the guard, which `repair` declares good.
+    pub(crate) fn map<H>(self, wrap: impl FnOnce(G) -> H, repair: fn(&mut H)) -> LockError<H> {
+        match self {
+            LockError::OwnerDied(OwnerDied { guard, .. }) => {
+                LockError::OwnerDied(OwnerDied::new(wrap(guard), repair))
+            }
+            LockError::WouldBlock => LockError::WouldBlock,
+            LockError::Timeout => LockError::Timeout,
+            LockError::WouldDeadlock => LockError::WouldDeadlock,
+            LockError::Os(e) => LockError::Os(e),
+        }
+    }
+}
+
 impl<G> fmt::Debug for LockError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -43,8 +43,26 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 /// Lets a handle `$name<T: Pod>`, whose `inner` is a `$inner<T>` made by `on(Object)`, be passed to
-/// another process wherever serde values are.
+/// another process wherever serde values are; or `$name` without a type parameter, made by
+/// `on(Object)` itself.
 macro_rules! passed_by_handle {
+    ($name:ident) => {
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.object().send(serializer, |_| Ok(None))
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<$name, D::Error> {
+                use crate::region::{Element, Kind, Object};
+                let arrival = Object::receive(d, Kind::$name, Element::BYTES)?;
+                $name::on(arrival.object).map_err(serde::de::Error::custom)
+            }
+        }
+    };
     ($name:ident in $inner:ident, $kind:ident) => {
         #[cfg(feature = "serde")]
         impl<T: bytemuck::Pod> serde::Serialize for $name<T> {

@@ -23,6 +23,16 @@ pub(crate) enum Place<'a> {
     In(&'a Region),
 }
 
+impl Place<'_> {
+    /// Participant slots of the region that an object here will be in.
+    pub(crate) fn participants(&self) -> u32 {
+        match self {
+            Place::In(region) => region.mapping().geometry().participants,
+            _ => super::DEFAULT_PARTICIPANTS,
+        }
+    }
+}
+
 /// What a new object is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spec<'a> {
@@ -139,6 +149,16 @@ impl Object {
     /// The `T` at `offset` of the object.
     pub(crate) fn at<T: Shared>(&self, offset: u64) -> Result<&T> {
         self.view()?.at(offset)
+    }
+
+    /// The `count` items of type `T` from `offset` of the object on.
+    pub(crate) fn slice<T: Shared>(&self, offset: u64, count: u32) -> Result<&[T]> {
+        self.view()?.slice(offset, count)
+    }
+
+    /// Participant slots of the object's region.
+    pub(crate) fn participants(&self) -> u32 {
+        self.mapping.geometry().participants
     }
 
     /// The address of a part of the object; valid as long as a handle to the region lives.
