@@ -10,7 +10,7 @@ impl Liveness for Watcher {
     }
 
     fn is_dead(&self, id: ParticipantId) -> bool {
-        id == ParticipantId::DEAD || id.number() % 2 == 0
+        id == ParticipantId::DEAD || id.number().is_multiple_of(2)
     }
 }
 
