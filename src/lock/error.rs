@@ -52,6 +52,12 @@ impl<G> OwnerDied<G> {
         OwnerDied { guard, repair }
     }
 
+    /// The same news with less in hand; what the lock protects counts as good.
+    pub(crate) fn told(self) -> OwnerDied<()> {
+        drop(self.recover());
+        OwnerDied::new((), |()| {})
+    }
+
     /// Declares what the lock protects good, and goes on as its owner. Does not block.
     pub fn recover(mut self) -> G {
         (self.repair)(&mut self.guard);
@@ -93,6 +99,11 @@ impl<G> LockError<G> {
             LockError::WouldDeadlock => LockError::WouldDeadlock,
             LockError::Os(e) => LockError::Os(e),
         }
+    }
+
+    /// The same error; a death is told without its guard, which is released.
+    pub(crate) fn without_guard(self) -> LockError<()> {
+        self.map(drop, |()| {})
     }
 }
 

@@ -1,4 +1,4 @@
-//! A published value under a robust lock: the body of `Lock` and of `Value`.
+//! A published value under a robust lock: the body of `Lock`, of `Value` and of `RawValue`.
 //!
 //! ```text
 //! byte 0      8
@@ -71,6 +71,25 @@ impl<T: Pod> Guarded<T> {
         &self.cell
     }
 
+    /// Publishes a value, one writer at a time: values of one word need no more than their store,
+    /// and for larger ones the lock is held just as long. There is nothing that a death there could
+    /// leave to repair, so it is not told.
+    #[inline]
+    pub(crate) fn publish(&self, value: T) -> Result<(), LockError<()>> {
+        if Cell::<T>::WORDS < 2 {
+            self.cell.publish(value); // G1
+            return Ok(());
+        }
+        let repair = |hold: &mut Hold<'_>| hold.recover();
+        let _hold = match Hold::acquire(&self.lock, Deadline::Never, |hold| hold, repair) {
+            Ok(hold) => hold,
+            Err(LockError::OwnerDied(died)) => died.recover(),
+            Err(other) => return Err(other.without_guard()),
+        };
+        self.cell.publish(value); // G1
+        Ok(())
+    }
+
     #[inline]
     pub(crate) fn lock(
         &self,
@@ -91,6 +110,10 @@ impl<T> Clone for Guarded<T> {
 ///
 /// The edit is made on a private copy and becomes visible by one word: whoever dies with a guard
 /// leaves the value as it was. A panic while the guard is held counts as such a death.
+///
+/// A guard that is forgotten ([`std::mem::forget`]) publishes nothing and keeps the lock as long as
+/// this process has a handle to its region. Once the last one is dropped, or the process has ended,
+/// the next owner gets the lock as after a death.
 pub struct LockGuard<'a, T: Pod> {
     value: T,
     cell: &'a Cell<T>,

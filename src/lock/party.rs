@@ -15,7 +15,7 @@ use super::members::Member;
 use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::region::id::{Liveness, ParticipantId};
-use crate::region::{Attached, Element, Kind, Object, Pinned, Place, Spec};
+use crate::region::{Attached, Element, Kind, Object, Pinned, PinnedSlice, Place, Spec};
 use crate::sync::{AtomicU32, Ordering::Relaxed};
 
 const MEMBERS: u64 = 128;
@@ -23,6 +23,7 @@ const MEMBERS: u64 = 128;
 /// One handle to a barrier; clones of the public one share it.
 pub(crate) struct Party {
     words: Pinned<RawBarrier>,
+    members: PinnedSlice<Member>,
     parties: u32,
     spin: Spin,
     /// P1. Relaxed throughout: changed by a forked child only, for itself.
@@ -38,7 +39,7 @@ impl Party {
         let bytes = MEMBERS + u64::from(cells) * size_of::<Member>() as u64;
         let spec = Spec {
             kind: Kind::Barrier,
-            element: Element::BYTES,
+            element: Element::of::<()>(),
             len: u64::from(parties),
             bytes,
             backed: bytes,
@@ -47,29 +48,32 @@ impl Party {
         // Nobody finds the barrier before its maker is a member.
         let mut made = None;
         let object = Object::create(place, &spec, |object| {
-            made = Some(object.attached()?.me());
-            made.map_or(Ok(()), |me| join(object, me))
+            let me = object.attached()?.me();
+            made = Some(me);
+            join(object.at(0)?, &members(object)?, me)
         })?;
         Party::on(object, made)
     }
 
     pub(crate) fn open(name: &str) -> Result<Party> {
-        Party::on(Object::open(name, Kind::Barrier, Element::BYTES)?, None)
+        Party::on(Object::open(name, Kind::Barrier, Element::of::<()>())?, None)
     }
 
     /// A handle on `object`, which is counted for the participant `carrier` already, if any.
     pub(crate) fn on(object: Object, carrier: Option<ParticipantId>) -> Result<Party> {
         let parties = u32::try_from(object.len()).ok().filter(|n| (1..=PARTIES_MAX).contains(n));
         let parties = parties.ok_or(Error::Corrupt("number of parties"))?;
-        cells(&object)?;
+        let (words, members) = (object.pin(0)?, members(&object)?);
         let me = object.attached()?.me();
         if carrier != Some(me) {
-            join(&object, me)?;
+            join(&words, &members, me)?;
             // This process had the region open: who came with the handle ends here, in order.
-            carrier.map_or(Ok(()), |carrier| leave(&object, carrier))?;
+            if let Some(carrier) = carrier {
+                leave(&members, carrier);
+            }
         }
         let seat = AtomicU32::new(me.word());
-        Ok(Party { words: object.pin(0)?, parties, spin: Spin::new(), seat })
+        Ok(Party { words, members, parties, spin: Spin::new(), seat })
     }
 
     pub(crate) fn object(&self) -> &Object {
@@ -91,24 +95,24 @@ impl Party {
         action: Option<impl FnOnce()>,
     ) -> Result<Result<u32, Broken>> {
         let who = self.member()?;
-        let party_died = || cells(self.object()).is_ok_and(|cells| Member::any_dead(cells, &who));
+        let party_died = || Member::any_dead(&self.members, &who);
         Ok(self.words.wait(self.parties, &self.spin, deadline, action, &party_died))
     }
 
     /// Starts over, without the dead.
     pub(crate) fn reset(&self) {
-        // Who is no participant cannot ask who is dead; then the dead break the next round as well.
-        if let (Ok(who), Ok(cells)) = (self.member(), cells(self.object())) {
-            Member::forget_dead(cells, &who);
+        // Who is no participant cannot ask who is dead; then they break the next round as well.
+        if let Ok(who) = self.member() {
+            Member::forget_dead(&self.members, &who);
         }
         self.words.reset();
     }
 
     /// Counts a handle for `to`, who will get it, and returns what takes that back.
     pub(crate) fn enlist(&self, to: ParticipantId) -> Result<Box<dyn FnOnce() + Send>> {
-        join(self.object(), to)?;
-        let object = self.object().clone();
-        Ok(Box::new(move || drop(leave(&object, to))))
+        join(&self.words, &self.members, to)?;
+        let members = self.members.clone();
+        Ok(Box::new(move || leave(&members, to)))
     }
 
     /// This process, as a member: a forked child becomes one at its first use.
@@ -118,7 +122,7 @@ impl Party {
         if seat != me.word()
             && self.seat.compare_exchange(seat, me.word(), Relaxed, Relaxed).is_ok()
         {
-            join(self.object(), me)?;
+            join(&self.words, &self.members, me)?;
         }
         Ok(who)
     }
@@ -132,25 +136,22 @@ impl Drop for Party {
             // Who leaves like this does not come any more.
             self.words.break_now(Broken::PartyDied);
         }
-        let _ = leave(self.object(), me);
+        leave(&self.members, me);
     }
 }
 
-fn cells(object: &Object) -> Result<&[Member]> {
-    object.slice(MEMBERS, object.participants())
+fn members(object: &Object) -> Result<PinnedSlice<Member>> {
+    object.pin_slice(MEMBERS, object.participants() as usize)
 }
 
-fn cell(object: &Object, id: ParticipantId) -> Result<&Member> {
-    Member::of(cells(object)?, id).ok_or(Error::Corrupt("participant id of a member"))
-}
-
-fn join(object: &Object, id: ParticipantId) -> Result<()> {
-    let words: &RawBarrier = object.at(0)?;
-    cell(object, id)?.join(id, || words.break_now(Broken::PartyDied));
+fn join(words: &RawBarrier, members: &[Member], id: ParticipantId) -> Result<()> {
+    let cell = Member::of(members, id).ok_or(Error::Corrupt("participant id of a member"))?;
+    cell.join(id, || words.break_now(Broken::PartyDied));
     Ok(())
 }
 
-fn leave(object: &Object, id: ParticipantId) -> Result<()> {
-    cell(object, id)?.leave(id);
-    Ok(())
+fn leave(members: &[Member], id: ParticipantId) {
+    if let Some(cell) = Member::of(members, id) {
+        cell.leave(id);
+    }
 }

@@ -1,16 +1,15 @@
 //! `Condition`: waiting, without the lock, for others to change what it protects.
 
 use crate::error::{Error, Result};
+use crate::lock::awaited::Awaited;
 use crate::lock::deadline::Deadline;
 use crate::lock::error::LockError;
 use crate::lock::guarded::LockGuard;
-use crate::lock::spin::Spin;
 use crate::lock::waiters::Waiters;
 use crate::region::id::{Liveness, ParticipantId};
-use crate::region::{Element, Kind, Object, Pinned, Place, Region, Spec};
+use crate::region::{Kind, Place, Region};
 use bytemuck::Pod;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How many can wait with a cell of their own.
@@ -49,8 +48,7 @@ const CELLS: usize = 128;
 /// ```
 #[derive(Clone)]
 pub struct Condition {
-    waiters: Pinned<Waiters<CELLS>>,
-    spin: Arc<Spin>,
+    inner: Awaited<Waiters<CELLS>>,
 }
 
 /// A guard, and whether what was waited for has come.
@@ -94,7 +92,7 @@ impl Condition {
     /// [`Error::NotFound`], [`Error::TypeMismatch`] for another kind of object, and those of
     /// [`Region::open`].
     pub fn open(name: &str) -> Result<Condition> {
-        Condition::on(Object::open(name, Kind::Condition, Element::BYTES)?)
+        Ok(Condition { inner: Awaited::open(name, Kind::Condition)? })
     }
 
     /// Makes a condition in `region`, beside other objects.
@@ -107,27 +105,8 @@ impl Condition {
     }
 
     fn place(place: Place<'_>) -> Result<Condition> {
-        let bytes = size_of::<Waiters<CELLS>>() as u64;
-        let spec = Spec {
-            kind: Kind::Condition,
-            element: Element::BYTES,
-            len: CELLS as u64,
-            bytes,
-            backed: bytes,
-            owners: &[Waiters::<CELLS>::owner_words()],
-        };
-        Condition::on(Object::create(place, &spec, |_| Ok(()))?)
-    }
-
-    fn on(object: Object) -> Result<Condition> {
-        if object.len() != CELLS as u64 {
-            return Err(Error::Corrupt("number of a condition's cells"));
-        }
-        Ok(Condition { waiters: object.pin(0)?, spin: Arc::new(Spin::new()) })
-    }
-
-    fn object(&self) -> &Object {
-        self.waiters.object()
+        let owners = &[Waiters::<CELLS>::owner_words()];
+        Ok(Condition { inner: Awaited::create(place, Kind::Condition, owners)? })
     }
 
     /// Publishes the edit, gives the lock up, waits until notified, and takes the lock again.
@@ -232,10 +211,10 @@ impl Condition {
     /// Who starts to wait later is not woken by it. The caller need not hold the lock; but what
     /// waiters wait for is to be changed under it.
     pub fn notify(&self, count: u32) {
-        match self.object().attached() {
-            Ok(who) => self.waiters.notify(count, &who),
+        match self.inner.object().attached() {
+            Ok(who) => self.inner.notify(count, &who),
             // Who is no participant cannot ask who is dead. Rather too many than too few.
-            Err(_) => self.waiters.notify(u32::MAX, &Stranger),
+            Err(_) => self.inner.notify(u32::MAX, &Stranger),
         }
     }
 
@@ -250,17 +229,17 @@ impl Condition {
         guard: LockGuard<'a, T>,
         deadline: Deadline,
     ) -> (Result<LockGuard<'a, T>, LockError<LockGuard<'a, T>>>, bool) {
-        let who = match self.object().attached() {
+        let who = match self.inner.object().attached() {
             Ok(who) if guard.is_held() => who,
             Ok(_) => return (Err(LockError::Os(Error::WrongProcess.into())), false),
             Err(e) => return (Err(LockError::Os(e.into())), false),
         };
-        let place = self.waiters.enter(&who);
+        let place = self.inner.enter(&who);
         let (held, notified) =
-            guard.set_free_while(|| self.waiters.sleep(place, &who, &self.spin, deadline));
+            guard.set_free_while(|| self.inner.sleep(place, &who, self.inner.spin(), deadline));
         if notified {
             let is_held = matches!(held, Ok(_) | Err(LockError::OwnerDied(_)));
-            self.waiters.leave(place, &who, is_held);
+            self.inner.leave(place, &who, is_held);
         }
         (held, notified)
     }
@@ -295,4 +274,4 @@ impl fmt::Debug for Condition {
     }
 }
 
-crate::region::passed_by_handle!(Condition);
+crate::region::passed_by_handle!(for Condition in Awaited, Condition);

@@ -1,12 +1,11 @@
 //! `Event`: a flag that processes wait for.
 
 use crate::error::Result;
+use crate::lock::awaited::Awaited;
 use crate::lock::deadline::Deadline;
 use crate::lock::gate::Gate;
-use crate::lock::spin::Spin;
-use crate::region::{Element, Kind, Object, Pinned, Place, Region, Spec};
+use crate::region::{Kind, Place, Region};
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A flag between processes and threads: one sets it, the others wait for it.
@@ -34,8 +33,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone)]
 pub struct Event {
-    gate: Pinned<Gate>,
-    spin: Arc<Spin>,
+    inner: Awaited<Gate>,
 }
 
 impl Event {
@@ -77,7 +75,7 @@ impl Event {
     /// [`Error::TypeMismatch`](crate::Error::TypeMismatch) for another kind of object, and those of
     /// [`Region::open`].
     pub fn open(name: &str) -> Result<Event> {
-        Event::on(Object::open(name, Kind::Event, Element::BYTES)?)
+        Ok(Event { inner: Awaited::open(name, Kind::Event)? })
     }
 
     /// Makes a clear event in `region`, beside other objects.
@@ -91,24 +89,7 @@ impl Event {
     }
 
     fn place(place: Place<'_>) -> Result<Event> {
-        let bytes = size_of::<Gate>() as u64;
-        let spec = Spec {
-            kind: Kind::Event,
-            element: Element::BYTES,
-            len: 1,
-            bytes,
-            backed: bytes,
-            owners: &[],
-        };
-        Event::on(Object::create(place, &spec, |_| Ok(()))?)
-    }
-
-    fn on(object: Object) -> Result<Event> {
-        Ok(Event { gate: object.pin(0)?, spin: Arc::new(Spin::new()) })
-    }
-
-    fn object(&self) -> &Object {
-        self.gate.object()
+        Ok(Event { inner: Awaited::create(place, Kind::Event, &[])? })
     }
 
     /// Sets the event and lets everybody go on who waits for it. Never blocks.
@@ -118,19 +99,19 @@ impl Event {
     /// on the same event.
     #[inline]
     pub fn set(&self) {
-        self.gate.set();
+        self.inner.set();
     }
 
     /// Clears the event: who waits from now on waits for the next [`set`](Event::set). Never blocks.
     #[inline]
     pub fn clear(&self) {
-        self.gate.clear();
+        self.inner.clear();
     }
 
     /// Whether the event is set, now; this is the `try_` form of [`wait`](Event::wait).
     #[inline]
     pub fn is_set(&self) -> bool {
-        self.gate.is_set()
+        self.inner.is_set()
     }
 
     /// Waits until the event is set, or has been set since the call.
@@ -138,7 +119,7 @@ impl Event {
     /// Returns at once while it is set; otherwise spins for a moment if that has paid lately, and
     /// then sleeps in the kernel. A signal does not end the wait, unless its handler sets the event.
     pub fn wait(&self) {
-        self.gate.wait(&self.spin, Deadline::Never);
+        self.inner.wait(self.inner.spin(), Deadline::Never);
     }
 
     /// Waits as [`wait`](Event::wait) does, at most `timeout`, and says whether the event was set.
@@ -155,7 +136,7 @@ impl Event {
     /// ```
     #[must_use = "false means that the time has passed"]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.gate.wait(&self.spin, Deadline::after(timeout))
+        self.inner.wait(self.inner.spin(), Deadline::after(timeout))
     }
 }
 
@@ -165,4 +146,4 @@ impl fmt::Debug for Event {
     }
 }
 
-crate::region::passed_by_handle!(Event);
+crate::region::passed_by_handle!(for Event in Awaited, Event);

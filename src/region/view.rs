@@ -62,14 +62,6 @@ impl<'a> View<'a> {
         Ok(unsafe { place.cast::<T>().as_ref() })
     }
 
-    /// The `count` items of type `T` from `offset` on, if they lie inside and are aligned.
-    pub(crate) fn slice<T: Shared>(&self, offset: u64, count: u32) -> Result<&'a [T]> {
-        let len_bytes = u64::from(count) * size_of::<T>() as u64;
-        let place = self.span(offset, len_bytes, align_of::<T>() as u64)?;
-        // SAFETY: as in `at`, and `span` checked the bounds of all `count` items.
-        Ok(unsafe { std::slice::from_raw_parts(place.cast::<T>().as_ptr(), count as usize) })
-    }
-
     /// The address of `len_bytes` bytes at `offset`, if they lie inside and are aligned.
     pub(crate) fn span(&self, offset: u64, len_bytes: u64, align: u64) -> Result<NonNull<u8>> {
         let end = offset.checked_add(len_bytes).ok_or(Error::Corrupt("an offset overflows"))?;

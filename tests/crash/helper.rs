@@ -50,6 +50,24 @@ impl Helper {
         settle(self.pid);
     }
 
+    /// Waits until it starves for a lock: sleeps on the high half of a word of 64 bits.
+    pub fn starve(&self) {
+        let call = format!("/proc/{}/syscall", self.pid);
+        loop {
+            // Number and arguments; only "running" outside of the kernel.
+            let call = fs::read_to_string(&call).unwrap();
+            let mut fields = call.split_whitespace();
+            if fields.next() == Some(&libc::SYS_futex.to_string()) {
+                let word = fields.next().unwrap().trim_start_matches("0x");
+                let half = usize::from_str_radix(word, 16).unwrap() % 8;
+                if (half == 4) == cfg!(target_endian = "little") {
+                    return;
+                }
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits until it has ended, and insists that it ended well.
     pub fn join(self) {
         let status = step::wait(self.pid);

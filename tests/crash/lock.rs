@@ -15,6 +15,7 @@ pub fn tests() -> Vec<Test> {
         survives::<LockUnlock>("lock::lock_and_unlock"),
         survives::<LockUnlockFrozen>("lock::lock_and_unlock_while_another_tries"),
         survives::<UnlockWithWaiter>("lock::unlock_while_another_sleeps"),
+        survives::<UnlockWithStarving>("lock::unlock_while_another_starves"),
         survives::<BlockedWaiter>("lock::wait_for_the_lock"),
         survives::<TakeOver>("lock::take_over_from_the_dead"),
         survives::<SlotReuse>("lock::reuse_of_a_dead_holders_slot"),
@@ -152,6 +153,37 @@ impl Scenario for UnlockWithWaiter {
         drop(guard);
         self.waiter.take().unwrap().join();
         assert_works(&self.lock);
+    }
+}
+
+/// The one who unlocks dies before or after it wakes one who starves, and a third, who is to let
+/// that one pass, comes in between.
+struct UnlockWithStarving {
+    inner: UnlockWithWaiter,
+}
+
+impl Scenario for UnlockWithStarving {
+    const FATE: Fate = Fate::FreezeAndKill;
+
+    fn set_up() -> Self {
+        UnlockWithStarving { inner: UnlockWithWaiter::set_up() }
+    }
+
+    fn victim(&mut self) {
+        let mut guard = self.inner.lock.lock().unwrap();
+        let waiter = Helper::start(|| drop(acquire(&self.inner.lock)));
+        waiter.starve();
+        *guard = [1; 4];
+        begin();
+        drop(guard);
+    }
+
+    fn frozen(&mut self) {
+        self.inner.frozen();
+    }
+
+    fn check(&mut self, death: Death) {
+        self.inner.check(death);
     }
 }
 
