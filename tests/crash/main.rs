@@ -19,6 +19,7 @@ mod semaphore;
 mod shared;
 mod spawn;
 mod step;
+mod value;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -60,6 +61,7 @@ fn tests() -> Vec<Test> {
     tests.extend(proof::tests());
     tests.extend(region::tests());
     tests.extend(lock::tests());
+    tests.extend(value::tests());
     tests.extend(rlock::tests());
     tests.extend(semaphore::tests());
     tests.extend(ring::tests());

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use shmkit::{Array, ArrayGuard, LockError, Value};
+use shmkit::{Array, ArrayGuard, LockError, RawArray, RawValue, Value};
 
 use crate::campaign::Storm;
 use crate::helper::elsewhere;
@@ -14,7 +14,9 @@ pub fn tests() -> Vec<Test> {
     vec![
         survives::<Published>("value::published"),
         survives::<Counter>("value::arithmetic"),
+        survives::<Raw>("value::raw"),
         survives::<Elements>("array::elements"),
+        survives::<RawElements>("array::raw"),
     ]
 }
 
@@ -134,10 +136,74 @@ impl Storm for Counter {
             },
         });
         assert!(before >= n);
+        // What changes nothing, in any order.
+        self.0.fetch_max(before);
+        self.0.fetch_min(u64::MAX);
+        self.0.fetch_and(u64::MAX);
+        self.0.fetch_or(0);
+        self.0.fetch_xor(0);
     }
 
     fn check(&self, ledger: &Ledger) {
         assert_within(self.0.get(), ledger);
+    }
+}
+
+/// Large values that everybody sets, without a lock: whole, and one that somebody has set.
+struct Raw(RawValue<Data>);
+
+impl Storm for Raw {
+    fn set_up() -> Self {
+        Raw(RawValue::new([0; 5]).unwrap())
+    }
+
+    fn work(&self, me: usize, rng: &mut Rng, ledger: &Ledger) {
+        let n = number(&self.0.get());
+        let (seat, count) = ((n & 0xff) as usize, n >> 8);
+        let set = ledger.own(seat, BEGUN).load(SeqCst);
+        assert!(count <= set, "{count} was never set in seat {seat}");
+        if rng.one_in(2) {
+            let count = ledger.own(me, BEGUN).fetch_add(1, SeqCst) + 1;
+            self.0.set([(count << 8) | me as u64; 5]).unwrap();
+        }
+    }
+
+    fn check(&self, _: &Ledger) {
+        number(&self.0.get());
+        self.0.set([7; 5]).unwrap();
+        elsewhere(|| self.0.set([number(&self.0.get()) + 1; 5]).unwrap());
+        assert_eq!(self.0.get(), [8; 5]);
+    }
+}
+
+/// Elements that everybody counts and writes, without a lock.
+struct RawElements {
+    counts: RawArray<u32>,
+    words: RawArray<[u32; 2]>,
+}
+
+impl Storm for RawElements {
+    fn set_up() -> Self {
+        let (counts, words) = (RawArray::zeroed(LEN), RawArray::from_slice(&[[0, !0]; LEN]));
+        RawElements { counts: counts.unwrap(), words: words.unwrap() }
+    }
+
+    fn work(&self, me: usize, rng: &mut Rng, ledger: &Ledger) {
+        let (at, n) = (rng.below(LEN as u64) as usize, rng.next() as u32);
+        change(me, ledger, || self.counts.fetch_add(at, 1).unwrap());
+        match rng.below(3) {
+            0 => self.words.set(at, [n, !n]).unwrap(),
+            1 => self.words.copy_from(at.., &[[n, !n]; LEN][at..]).unwrap(),
+            _ => {
+                let words = self.words.to_vec(at..).unwrap();
+                assert!(words.iter().all(|[a, b]| *a == !*b), "torn: {words:?}");
+            }
+        }
+    }
+
+    fn check(&self, ledger: &Ledger) {
+        assert_within(self.counts.iter().map(u64::from).sum(), ledger);
+        assert!(self.words.iter().all(|[a, b]| a == !b), "torn");
     }
 }
 
