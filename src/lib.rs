@@ -47,7 +47,9 @@ pub use {
     lock::permits::{AcquireError, OverRelease, Permit},
     lock::slice::ArrayGuard,
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
-    primitives::{BoundedSemaphore, Lock, RLock, Semaphore},
+    primitives::{
+        Barrier, BoundedSemaphore, BrokenBarrier, Condition, Event, Lock, RLock, Semaphore,
+    },
     region::{Region, RegionOptions},
     value::{RawValue, Value},
 };
