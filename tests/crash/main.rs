@@ -6,7 +6,10 @@
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_types, reason = "the ledger's atomics are no part of what is modelled")]
 
+mod barrier;
 mod campaign;
+mod condition;
+mod event;
 mod helper;
 mod lock;
 mod pipe;
@@ -64,6 +67,9 @@ fn tests() -> Vec<Test> {
     tests.extend(value::tests());
     tests.extend(rlock::tests());
     tests.extend(semaphore::tests());
+    tests.extend(event::tests());
+    tests.extend(condition::tests());
+    tests.extend(barrier::tests());
     tests.extend(ring::tests());
     tests.extend(pipe::tests());
     tests.extend(spawn::tests());
