@@ -45,9 +45,10 @@ pub use {
     lock::guarded::LockGuard,
     lock::nested::RLockGuard,
     lock::permits::{AcquireError, OverRelease, Permit},
+    lock::rw_guarded::{RwLockReadGuard, RwLockWriteGuard},
     lock::slice::ArrayGuard,
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
-    primitives::{BoundedSemaphore, Lock, RLock, Semaphore},
+    primitives::{BoundedSemaphore, Lock, RLock, RwLock, Semaphore},
     region::{Region, RegionOptions},
     value::{RawValue, Value},
 };

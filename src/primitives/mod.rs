@@ -2,8 +2,10 @@
 
 mod lock;
 mod rlock;
+mod rwlock;
 mod semaphore;
 
 pub use lock::Lock;
 pub use rlock::RLock;
+pub use rwlock::RwLock;
 pub use semaphore::{BoundedSemaphore, Semaphore};
