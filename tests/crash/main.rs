@@ -15,6 +15,7 @@ mod region;
 mod ring;
 mod rlock;
 mod runner;
+mod rwlock;
 mod semaphore;
 mod shared;
 mod spawn;
@@ -62,6 +63,7 @@ fn tests() -> Vec<Test> {
     tests.extend(lock::tests());
     tests.extend(rlock::tests());
     tests.extend(semaphore::tests());
+    tests.extend(rwlock::tests());
     tests.extend(ring::tests());
     tests.extend(pipe::tests());
     tests.extend(spawn::tests());
