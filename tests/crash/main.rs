@@ -18,6 +18,7 @@ mod region;
 mod ring;
 mod rlock;
 mod runner;
+mod rwlock;
 mod semaphore;
 mod shared;
 mod spawn;
@@ -70,6 +71,7 @@ fn tests() -> Vec<Test> {
     tests.extend(event::tests());
     tests.extend(condition::tests());
     tests.extend(barrier::tests());
+    tests.extend(rwlock::tests());
     tests.extend(ring::tests());
     tests.extend(pipe::tests());
     tests.extend(spawn::tests());
