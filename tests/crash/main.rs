@@ -6,7 +6,10 @@
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_types, reason = "the ledger's atomics are no part of what is modelled")]
 
+mod barrier;
 mod campaign;
+mod condition;
+mod event;
 mod helper;
 mod lock;
 mod pipe;
@@ -15,6 +18,7 @@ mod region;
 mod ring;
 mod rlock;
 mod runner;
+mod rwlock;
 mod semaphore;
 mod shared;
 mod spawn;
@@ -64,6 +68,10 @@ fn tests() -> Vec<Test> {
     tests.extend(value::tests());
     tests.extend(rlock::tests());
     tests.extend(semaphore::tests());
+    tests.extend(event::tests());
+    tests.extend(condition::tests());
+    tests.extend(barrier::tests());
+    tests.extend(rwlock::tests());
     tests.extend(ring::tests());
     tests.extend(pipe::tests());
     tests.extend(spawn::tests());

@@ -9,5 +9,6 @@ mod elements;
 mod event;
 mod lock;
 mod rlock;
+mod rw;
 mod semaphore;
 mod world;

@@ -21,7 +21,7 @@ struct Gate {
 unsafe impl Sync for Gate {}
 
 fn gate(permits: u32, participants: u32) -> Arc<Gate> {
-    let records = (0..Records::needed(participants)).map(|_| Record::default()).collect();
+    let records = (0..Records::<Record>::needed(participants)).map(|_| Record::default()).collect();
     Arc::new(Gate { word: SemaphoreWord::new(permits), records, visits: UnsafeCell::new(0) })
 }
 
