@@ -4,10 +4,13 @@
 //! stress tests.
 #![cfg(loom)]
 
+mod barrier;
 mod cell;
 mod elements;
 mod event;
+mod gate;
 mod lock;
 mod rlock;
 mod semaphore;
+mod waiters;
 mod world;
