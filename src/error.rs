@@ -234,6 +234,11 @@ impl From<Error> for io::Error {
 impl From<io::Error> for Error {
     fn from(e: io::Error) -> Error {
         use io::ErrorKind::{AlreadyExists, NotFound, StorageFull};
+        // One of ours may have travelled as an `io::Error`.
+        let e = match e.downcast::<Error>() {
+            Ok(ours) => return ours,
+            Err(e) => e,
+        };
         match e.kind() {
             AlreadyExists => Error::Exists,
             NotFound => Error::NotFound,

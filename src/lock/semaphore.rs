@@ -368,13 +368,12 @@ impl<'a> RawSemaphore<'a> {
         false
     }
 
-    /// Gives back whatever the dead hold, and says whether that was anything.
+    /// Gives back whatever the dead hold, and says whether that was anything. Call after an attempt
+    /// to take, which has settled what the dead may have left.
     fn reclaim(self, who: &impl Liveness) -> bool {
-        // settled, Acquire: as in `operate`.
-        self.settle(self.word.load(Acquire)); // the last step of the dead may not be written down
         let mut any = false;
         for (index, record) in self.records.iter().enumerate() {
-            // Relaxed: settled.
+            // Relaxed: as in `operate`, and it is asked again there.
             if held(record.ledger.load(Relaxed)) != 0 {
                 any |= self.give_for_the_dead(index, who);
             }

@@ -11,6 +11,7 @@ mod event;
 mod gate;
 mod lock;
 mod rlock;
+mod rw;
 mod semaphore;
 mod waiters;
 mod world;

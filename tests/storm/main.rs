@@ -13,6 +13,8 @@ mod lock;
 mod proof;
 mod region;
 mod rlock;
+mod rwlock;
+mod semaphore;
 mod stream;
 mod value;
 
@@ -78,6 +80,8 @@ fn main() -> ExitCode {
     tests.extend(proof::tests());
     tests.extend(lock::tests());
     tests.extend(rlock::tests());
+    tests.extend(semaphore::tests());
+    tests.extend(rwlock::tests());
     tests.extend(value::tests());
     tests.extend(stream::tests());
     tests.extend(region::tests());
