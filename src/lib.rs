@@ -48,7 +48,9 @@ pub use {
     lock::rw_guarded::{RwLockReadGuard, RwLockWriteGuard},
     lock::slice::ArrayGuard,
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
-    primitives::{BoundedSemaphore, Lock, RLock, RwLock, Semaphore},
+    primitives::{
+        Barrier, BoundedSemaphore, BrokenBarrier, Condition, Event, Lock, RLock, RwLock, Semaphore,
+    },
     region::{Region, RegionOptions},
     value::{RawValue, Value},
 };

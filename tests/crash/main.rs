@@ -6,7 +6,10 @@
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_types, reason = "the ledger's atomics are no part of what is modelled")]
 
+mod barrier;
 mod campaign;
+mod condition;
+mod event;
 mod helper;
 mod lock;
 mod pipe;
@@ -20,6 +23,7 @@ mod semaphore;
 mod shared;
 mod spawn;
 mod step;
+mod value;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -61,8 +65,12 @@ fn tests() -> Vec<Test> {
     tests.extend(proof::tests());
     tests.extend(region::tests());
     tests.extend(lock::tests());
+    tests.extend(value::tests());
     tests.extend(rlock::tests());
     tests.extend(semaphore::tests());
+    tests.extend(event::tests());
+    tests.extend(condition::tests());
+    tests.extend(barrier::tests());
     tests.extend(rwlock::tests());
     tests.extend(ring::tests());
     tests.extend(pipe::tests());
