@@ -251,16 +251,20 @@ impl RawLock {
     /// whether it did.
     #[cold]
     pub(super) fn bury(&self, who: &impl Liveness) -> bool {
-        // Relaxed: the kernel orders the death.
-        let word = self.word.load(Relaxed);
-        let left = word & STARVING | ABANDONED;
-        let buried = owner(word).is_some_and(|owner| who.is_dead(owner))
+        // Relaxed, here and below: the kernel orders the death.
+        let mut word = self.word.load(Relaxed);
+        while owner(word).is_some_and(|owner| who.is_dead(owner)) {
+            let left = word & STARVING | ABANDONED;
             // hand-over, Release: as in `release`.
-            && self.word.compare_exchange(word, left, Rel, Relaxed).is_ok();
-        if buried {
-            self.wake_next(word);
+            match self.word.compare_exchange(word, left, Rel, Relaxed) {
+                Ok(_) => {
+                    self.wake_next(word);
+                    return true;
+                }
+                Err(now) => word = now,
+            }
         }
-        buried
+        false
     }
 
     /// Opens the free lock to newcomers again, and returns the flags that it carried.
