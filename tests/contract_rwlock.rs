@@ -5,7 +5,7 @@ mod common;
 use common::{LONG, fork, go_on, join, kill, park, reap, stop, unique};
 use shmkit::{
     Error, LockError, Pipe, Process, Receiver, Region, RegionOptions, RwLock, RwLockReadGuard,
-    RwLockWriteGuard, Sender,
+    RwLockWriteGuard, Sender, Value,
 };
 use std::time::Duration;
 
@@ -118,6 +118,43 @@ fn eight_processes_that_read_all_the_time_do_not_starve_a_writer_nor_it_them() {
         *lock.write_timeout(LONG).unwrap() += 1;
     }
     readers.iter().for_each(|child| join(child).unwrap());
+}
+
+#[test]
+fn readers_come_in_although_six_processes_write_all_the_time() {
+    let (lock, readers_left) = (RwLock::new(0u64).unwrap(), Value::new(2u32).unwrap());
+    let writers: Vec<_> = (0..6)
+        .map(|_| {
+            Process::spawn(
+                (lock.clone(), readers_left.clone()),
+                |lock: RwLock<u64>, readers_left: Value<u32>| {
+                    while readers_left.get() > 0 {
+                        *lock.write().unwrap() += 1;
+                    }
+                },
+            )
+            .unwrap()
+        })
+        .collect();
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            Process::spawn(
+                (lock.clone(), readers_left.clone()),
+                |lock: RwLock<u64>, readers_left: Value<u32>| {
+                    let mut last = 0;
+                    for _ in 0..100 {
+                        let now = *lock.read_timeout(LONG).unwrap();
+                        assert!(now >= last);
+                        last = now;
+                    }
+                    readers_left.fetch_sub(1);
+                },
+            )
+            .unwrap()
+        })
+        .collect();
+    readers.iter().for_each(|child| join(child).unwrap());
+    writers.iter().for_each(|child| join(child).unwrap());
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub fn survives<S: Storm>(name: &str) -> Test {
 pub fn catches<S: Storm>(name: &str, complaint: &'static str) -> Test {
     let run = move || {
         let deadline = Duration::from_secs(2);
-        match campaign::run::<S>(Weather { kills: 1000, seed: dice(), deadline }) {
+        match campaign::run::<S>(Weather { kills: 600, seed: dice(), deadline }) {
             Err(failure) if failure.contains(complaint) => Ok(format!("caught: {failure}")),
             Err(failure) => Err(vec![format!("not the planted fault: {failure}")]),
             Ok(summary) => Err(vec![format!("not caught: {summary}")]),
