@@ -190,9 +190,10 @@ fn nobody_who_waits_is_passed_by_more_than_the_bound() {
 
 #[test]
 fn a_lock_that_knows_no_turns_breaks_the_bound() {
-    let outcome = contend(Which::Barging, SHARE, INSIDE);
-    println!("{outcome:?}");
-    assert!(outcome.worst_passed > BOUND, "{outcome:?}");
+    // At once, unless the machine is so busy that its scheduler hands out the turns.
+    let outcomes = (0..20).map(|_| contend(Which::Barging, SHARE, INSIDE));
+    let broken = outcomes.inspect(|o| println!("{o:?}")).any(|o| o.worst_passed > BOUND);
+    assert!(broken, "the bound says nothing");
 }
 
 /// Also without anything inside, where a lock that hands itself over would crawl.

@@ -68,4 +68,4 @@ pub use semaphore::{NoPermit, RawSemaphore, SemaphoreWords};
 #[cfg(loom)]
 pub use spin::Spin;
 #[cfg(loom)]
-pub use waiters::Waiters;
+pub use waiters::{Place, Waiters};
