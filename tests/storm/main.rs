@@ -7,7 +7,10 @@
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_types, reason = "the ledger's atomics are no part of what is tested")]
 
+mod barrier;
 mod campaign;
+mod condition;
+mod event;
 mod ledger;
 mod lock;
 mod proof;
@@ -80,6 +83,9 @@ fn main() -> ExitCode {
     tests.extend(proof::tests());
     tests.extend(lock::tests());
     tests.extend(rlock::tests());
+    tests.extend(event::tests());
+    tests.extend(condition::tests());
+    tests.extend(barrier::tests());
     tests.extend(semaphore::tests());
     tests.extend(rwlock::tests());
     tests.extend(value::tests());

@@ -23,7 +23,7 @@ const BEGUN: usize = 0;
 const PUBLISHED: usize = 1;
 
 /// Several words, so that half of one shows.
-type Data = [u64; 4];
+type Data = [u64; 2];
 
 struct ReadersAndWriters(RwLock<Data>);
 
@@ -108,7 +108,7 @@ impl Storm for ReadersAndWriters {
     const WORKERS: usize = 6;
 
     fn set_up() -> Self {
-        ReadersAndWriters(RwLock::new([0; 4]).unwrap())
+        ReadersAndWriters(RwLock::new([0; 2]).unwrap())
     }
 
     fn work(&self, me: usize, rng: &mut Rng, ledger: &Ledger) {
