@@ -28,7 +28,7 @@ pub(crate) mod permits;
 pub(crate) mod plain;
 pub(crate) mod raw;
 #[cfg(not(loom))]
-mod read_holds;
+mod inside;
 pub(crate) mod records;
 pub(crate) mod recursive;
 pub(crate) mod rw;

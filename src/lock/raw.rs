@@ -225,9 +225,11 @@ impl RawLock {
 
     /// The rest of [`RawLock::unlock`].
     #[cold]
-    pub(super) fn release_flagged(&self, me: ParticipantId, release: Release) {
+    pub(super) fn release_flagged(&self, _me: ParticipantId, release: Release) {
+        // Not elsewhere: a word that somebody has overwritten is no reason to panic in a drop.
         // Relaxed: what names us, we wrote.
-        debug_assert!(is_owned_by(self.word.load(Relaxed), me), "unlocked by somebody else");
+        #[cfg(any(loom, test))]
+        assert!(is_owned_by(self.word.load(Relaxed), _me), "unlocked by somebody else");
         if release == Release::Abandon {
             // Relaxed: still ours, and freed below.
             self.word.fetch_or(ABANDONED, Relaxed);
