@@ -126,6 +126,10 @@ pub enum Error {
     OwnerDied,
     /// This thread holds the lock already.
     WouldDeadlock,
+    /// The parties of a barrier did not meet.
+    Broken,
+    /// A semaphore would get more permits than it can have.
+    OverRelease,
     /// The function is not part of the executable, so that a child could not find it.
     ForeignFunction,
     /// A child process did not return a value.
@@ -198,6 +202,8 @@ impl fmt::Display for Error {
             Error::Decode(why) => write!(f, "cannot decode the bytes: {why}"),
             Error::OwnerDied => f.write_str("the previous holder died inside its section"),
             Error::WouldDeadlock => f.write_str("this thread holds the lock already"),
+            Error::Broken => f.write_str("the barrier is broken"),
+            Error::OverRelease => f.write_str("more permits released than the semaphore can have"),
             Error::ForeignFunction => {
                 f.write_str("the function is not part of the executable of this process")
             }
@@ -231,6 +237,11 @@ impl From<Error> for io::Error {
 impl From<io::Error> for Error {
     fn from(e: io::Error) -> Error {
         use io::ErrorKind::{AlreadyExists, NotFound, StorageFull};
+        // One of ours may have travelled as an `io::Error`.
+        let e = match e.downcast::<Error>() {
+            Ok(ours) => return ours,
+            Err(e) => e,
+        };
         match e.kind() {
             AlreadyExists => Error::Exists,
             NotFound => Error::NotFound,

@@ -46,9 +46,13 @@ pub use {
     lock::error::{LockError, OwnerDied},
     lock::guarded::LockGuard,
     lock::nested::RLockGuard,
+    lock::permits::{AcquireError, OverRelease, Permit},
+    lock::rw_guarded::{RwLockReadGuard, RwLockWriteGuard},
     lock::slice::ArrayGuard,
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
-    primitives::{Lock, RLock},
+    primitives::{
+        Barrier, BoundedSemaphore, BrokenBarrier, Condition, Event, Lock, RLock, RwLock, Semaphore,
+    },
     region::{Region, RegionOptions},
     value::{RawValue, Value},
 };

@@ -19,6 +19,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 /// One of each.
+#[allow(clippy::large_enum_variant, reason = "each test has a handful")]
 #[derive(Serialize, Deserialize)]
 enum Parcel {
     Lock(Lock<u64>),

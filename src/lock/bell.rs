@@ -18,7 +18,7 @@
 //!
 //! | edge | one side | other side | then |
 //! |---|---|---|---|
-//! | wish | the SeqCst fence of the announcement, after `wanted` was set | the SeqCst fence of `notify_all`, between publication and `is_to_ring` | the publisher sees the wish, or the waiter's look sees the publication |
+//! | wish | the SeqCst fence of the announcement, after `wanted` was set | the SeqCst fence of `notify_all_and_tell`, between publication and `is_to_ring` | the publisher sees the wish, or the waiter's look sees the publication |
 //!
 //! A publisher that never comes to `is_to_ring` saw no announcement: then the edge "announce" of the
 //! event count says that the waiter's look sees the publication, or that a publication before it
@@ -55,14 +55,14 @@ impl Bell {
     /// this, and take earlier rings away before it.
     pub fn arm(&self, event: &EventCount) {
         self.wanted.store(1, Relaxed); // ordered by the fence in `announce`
-        event.announce(); // wish: its fence; partner is the one in `EventCount::notify_all`
+        event.announce(); // wish: its fence; partner is the one in `EventCount::is_announced`
     }
 
-    /// Whether the publisher is to ring, whose `notify_all` has just met an announcement.
+    /// Whether the publisher is to ring, whose `notify_all_and_tell` has just met an announcement.
     #[cold]
     pub fn is_to_ring(&self) -> bool {
-        // wish: Relaxed, ordered by the fence in `notify_all`; partner is that of `announce`. The swap
-        // is B2; the load spares it where nobody polls.
+        // wish: Relaxed, ordered by the fence in `is_announced`; partner is that of `announce`. The
+        // swap is B2; the load spares it where nobody polls.
         self.wanted.load(Relaxed) & 1 != 0 && self.wanted.swap(0, Relaxed) & 1 != 0
     }
 }

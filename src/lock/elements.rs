@@ -142,9 +142,16 @@ impl<T: Pod> Elements<T> {
                 copy_bytes(self.base.add(range.start).as_ptr(), target.as_mut_ptr(), range.len())
             };
         }
-        for (at, bytes) in range.step_by(U::BYTES).zip(target.chunks_exact_mut(U::BYTES)) {
+        let mut at = range.start;
+        let mut load = |bytes: &mut [u8]| {
             bytes.copy_from_slice(bytemuck::bytes_of(&U::load(self.unit::<U>(at))));
+            at += U::BYTES;
+        };
+        let mut groups = target.chunks_exact_mut(GROUP_UNITS * U::BYTES);
+        for group in &mut groups {
+            group.chunks_exact_mut(U::BYTES).for_each(&mut load);
         }
+        groups.into_remainder().chunks_exact_mut(U::BYTES).for_each(load);
     }
 
     #[inline(always)]
@@ -155,9 +162,17 @@ impl<T: Pod> Elements<T> {
                 copy_bytes(source.as_ptr(), self.base.add(range.start).as_ptr(), range.len())
             };
         }
-        for (at, bytes) in range.step_by(U::BYTES).zip(source.chunks_exact(U::BYTES)) {
+        let mut at = range.start;
+        let mut store = |bytes: &[u8]| {
             U::store(self.unit::<U>(at), bytemuck::pod_read_unaligned(bytes));
+            at += U::BYTES;
+        };
+        let groups = source.chunks_exact(GROUP_UNITS * U::BYTES);
+        let rest = groups.remainder();
+        for group in groups {
+            group.chunks_exact(U::BYTES).for_each(&mut store);
         }
+        rest.chunks_exact(U::BYTES).for_each(store);
     }
 
     /// The unit `at` bytes from the start, a multiple of its size within the elements.
@@ -224,6 +239,9 @@ macro_rules! units {
     )*};
 }
 units! { u8, AtomicU8; u16, AtomicU16; u32, AtomicU32; u64, AtomicU64; }
+
+/// Units that are copied in a row without a look at the end: compilers unroll no loop over atomics.
+const GROUP_UNITS: usize = 8;
 
 /// From here on [`copy_bytes`] pays.
 const BULK_BYTES: usize =

@@ -1,5 +1,4 @@
 use super::*;
-use bytemuck::Zeroable;
 
 /// Memory for elements, and what of it they must not touch.
 fn check<T: Pod + PartialEq + std::fmt::Debug>(make: impl Fn(usize) -> T, unit: usize) {
@@ -64,10 +63,14 @@ fn additions_to_neighbours_do_not_meet() {
 }
 
 #[test]
-#[should_panic(expected = "out of bounds")]
 fn elements_out_of_bounds_are_not_reached() {
-    let mut memory = [0u64; 2];
-    // SAFETY: as above.
+    let mut memory = [7u64; 4];
+    // SAFETY: as above; the elements behind the first two are for nobody.
     let elements = unsafe { Elements::<u64>::at(NonNull::from(&mut memory).cast(), 2) };
-    elements.read(usize::MAX, &mut [u64::zeroed(); 2]);
+    for (first, len) in [(usize::MAX, 1), (0, 3), (1, 2), (3, 0)] {
+        let read = std::panic::catch_unwind(|| elements.read(first, &mut vec![0; len]));
+        let written = std::panic::catch_unwind(|| elements.write(first, &vec![0; len]));
+        assert!(read.is_err() && written.is_err(), "{len} from {first} on");
+    }
+    assert_eq!(memory, [7; 4]);
 }

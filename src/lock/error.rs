@@ -88,15 +88,22 @@ impl<G> fmt::Display for OwnerDied<G> {
 impl<G> std::error::Error for OwnerDied<G> {}
 
 impl<G> LockError<G> {
-    /// The same error; a death is told without its guard, which is released.
-    pub(crate) fn without_guard(self) -> LockError<()> {
+    /// The same with what `wrap` makes of the guard, which `repair` declares good.
+    pub(crate) fn map<H>(self, wrap: impl FnOnce(G) -> H, repair: fn(&mut H)) -> LockError<H> {
         match self {
-            LockError::OwnerDied(_) => LockError::OwnerDied(OwnerDied::new((), |()| {})),
+            LockError::OwnerDied(OwnerDied { guard, .. }) => {
+                LockError::OwnerDied(OwnerDied::new(wrap(guard), repair))
+            }
             LockError::WouldBlock => LockError::WouldBlock,
             LockError::Timeout => LockError::Timeout,
             LockError::WouldDeadlock => LockError::WouldDeadlock,
             LockError::Os(e) => LockError::Os(e),
         }
+    }
+
+    /// The same error; a death is told without its guard, which is released.
+    pub(crate) fn without_guard(self) -> LockError<()> {
+        self.map(drop, |()| {})
     }
 }
 

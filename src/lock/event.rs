@@ -93,9 +93,15 @@ impl EventCount {
     /// Any number of threads and processes may call this at once. A fence and a load while nobody
     /// has announced; otherwise one system call. The right choice for a single waiter, too: it
     /// takes the announcement away, so that the next publication is cheap again.
-    /// Says whether somebody had announced, who may sleep elsewhere: see [`super::bell`].
     #[inline]
-    pub fn notify_all(&self) -> bool {
+    pub fn notify_all(&self) {
+        self.notify_all_and_tell();
+    }
+
+    /// As [`EventCount::notify_all`], and says whether somebody had announced, who may sleep
+    /// elsewhere: see [`super::bell`].
+    #[inline]
+    pub fn notify_all_and_tell(&self) -> bool {
         let announced = self.is_announced();
         if announced {
             self.wake_all();
@@ -164,8 +170,9 @@ impl EventCount {
         state | ANNOUNCED | FRESH
     }
 
+    /// Whether somebody may be asleep: a fence and a load.
     #[inline]
-    fn is_announced(&self) -> bool {
+    pub(super) fn is_announced(&self) -> bool {
         // announce: partner is the fence in `announce`.
         fence(SeqCst);
         // Relaxed: ordered by the fence.

@@ -95,12 +95,7 @@ impl<T: Pod> Guarded<T> {
         &self,
         deadline: Deadline,
     ) -> Result<LockGuard<'_, T>, LockError<LockGuard<'_, T>>> {
-        Hold::acquire(
-            &self.lock,
-            deadline,
-            |hold| LockGuard { value: self.cell.read(), cell: &self.cell, edited: false, hold },
-            |guard| guard.hold.recover(),
-        )
+        LockGuard::acquire(&self.lock, &self.cell, deadline)
     }
 }
 
@@ -124,6 +119,44 @@ pub struct LockGuard<'a, T: Pod> {
     cell: &'a Cell<T>,
     edited: bool,
     hold: Hold<'a>,
+}
+
+impl<'a, T: Pod> LockGuard<'a, T> {
+    #[inline]
+    fn acquire(
+        lock: &'a Pinned<RawLock>,
+        cell: &'a Cell<T>,
+        deadline: Deadline,
+    ) -> Result<LockGuard<'a, T>, LockError<LockGuard<'a, T>>> {
+        Hold::acquire(
+            lock,
+            deadline,
+            |hold| LockGuard { value: cell.read(), cell, edited: false, hold },
+            LockGuard::recover,
+        )
+    }
+
+    /// Publishes the edit and releases the lock, runs `meanwhile`, and acquires the lock again,
+    /// however long that takes.
+    pub(crate) fn set_free_while<R>(
+        self,
+        meanwhile: impl FnOnce() -> R,
+    ) -> (Result<LockGuard<'a, T>, LockError<LockGuard<'a, T>>>, R) {
+        let (lock, cell) = (self.hold.lock(), self.cell);
+        drop(self);
+        let done = meanwhile();
+        (LockGuard::acquire(lock, cell, Deadline::Never), done)
+    }
+
+    /// Whether this is a guard of this process, and not inherited by a fork.
+    pub(crate) fn is_held(&self) -> bool {
+        self.hold.is_ours()
+    }
+
+    /// Declares the value good.
+    pub(crate) fn recover(&mut self) {
+        self.hold.recover();
+    }
 }
 
 impl<T: Pod> Deref for LockGuard<'_, T> {

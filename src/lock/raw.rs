@@ -225,37 +225,63 @@ impl RawLock {
 
     /// The rest of [`RawLock::unlock`].
     #[cold]
-    pub(super) fn release_flagged(&self, me: ParticipantId, release: Release) {
+    pub(super) fn release_flagged(&self, _me: ParticipantId, release: Release) {
+        // Not elsewhere: a word that somebody has overwritten is no reason to panic in a drop.
         // Relaxed: what names us, we wrote.
-        debug_assert!(is_owned_by(self.word.load(Relaxed), me), "unlocked by somebody else");
+        #[cfg(any(loom, test))]
+        assert!(is_owned_by(self.word.load(Relaxed), _me), "unlocked by somebody else");
         if release == Release::Abandon {
             // Relaxed: still ours, and freed below.
             self.word.fetch_or(ABANDONED, Relaxed);
         }
         // hand-over, Release: as in `release`. STARVING stays, so that newcomers stay behind (I5).
-        let word = self.word.fetch_and(ABANDONED | STARVING, Rel);
-        if word & STARVING != 0 && futex::wake_high(&self.word, 1) != 0 {
-            return; // I2: whoever that was announces for the sleepers on the low half.
+        self.wake_next(self.word.fetch_and(ABANDONED | STARVING, Rel));
+    }
+
+    /// Wakes who is next, after the lock was freed from `word`.
+    fn wake_next(&self, word: u64) {
+        if word & STARVING != 0 {
+            if futex::wake_high(&self.word, 1) != 0 {
+                return; // I2: whoever that was announces for the sleepers on the low half.
+            }
+            self.end_starvation();
         }
-        let late = if word & STARVING != 0 { self.end_starvation() } else { 0 };
-        if (word | late) & WAITERS != 0 {
+        if word & WAITERS != 0 {
             futex::wake_low(&self.word, 1);
         }
     }
 
-    /// Opens the free lock to newcomers again, and returns the flags that it carried.
-    ///
-    /// Nobody slept on the high half; whoever takes the lock meanwhile will see to it in turn.
-    fn end_starvation(&self) -> u64 {
-        // Relaxed, here and below: publishes nothing, and keeps the release sequence.
+    /// Frees the lock in the name of its owner if that is dead, for [`Release::Abandon`], and says
+    /// whether it did.
+    #[cold]
+    pub(super) fn bury(&self, who: &impl Liveness) -> bool {
+        // Relaxed, here and below: the kernel orders the death.
         let mut word = self.word.load(Relaxed);
-        while owner(word).is_none() && word & STARVING != 0 {
-            match self.word.compare_exchange(word, word & ABANDONED, Relaxed, Relaxed) {
-                Ok(_) => return word,
+        while owner(word).is_some_and(|owner| who.is_dead(owner)) {
+            let left = word & STARVING | ABANDONED;
+            // hand-over, Release: as in `release`.
+            match self.word.compare_exchange(word, left, Rel, Relaxed) {
+                Ok(_) => {
+                    self.wake_next(word);
+                    return true;
+                }
                 Err(now) => word = now,
             }
         }
-        0
+        false
+    }
+
+    /// Opens the free lock to newcomers again: nobody slept on the high half. Whoever takes the lock
+    /// meanwhile sees to it in turn.
+    fn end_starvation(&self) {
+        // Relaxed, here and below: publishes nothing, and keeps the release sequence.
+        let mut word = self.word.load(Relaxed);
+        while owner(word).is_none() && word & STARVING != 0 {
+            match self.word.compare_exchange(word, word & !STARVING, Relaxed, Relaxed) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
     }
 
     /// Declares what the lock protects repaired: later owners acquire it clean.
@@ -269,8 +295,17 @@ impl RawLock {
     /// Whether what the lock protects awaits a repair; this answer does not go stale for its owner.
     #[cold]
     pub(super) fn is_abandoned(&self) -> bool {
-        // Relaxed: only the owner asks, and only the owner takes it away (I3).
+        // Relaxed: only owners, or readers who keep owners out, ask; only owners take it away (I3).
         self.word.load(Relaxed) & ABANDONED != 0
+    }
+
+    /// How the lock would be acquired now; `None` while somebody owns it.
+    #[inline(always)]
+    pub(super) fn peek(&self) -> Option<Acquired> {
+        // hand-over, Acquire: partner is the last release.
+        let word = self.word.load(Acquire);
+        let state = if word & ABANDONED == 0 { Acquired::Clean } else { Acquired::OwnerDied };
+        owner(word).is_none().then_some(state)
     }
 
     /// Who owns the lock; stale at once unless it is the caller.

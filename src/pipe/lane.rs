@@ -360,7 +360,7 @@ impl Outlet {
     /// Wakes the receiver, if it waits.
     #[inline]
     fn notify(&self) {
-        if self.readable.notify_all() && self.bell.is_to_ring() {
+        if self.readable.notify_all_and_tell() && self.bell.is_to_ring() {
             self.courier.ring();
         }
     }

@@ -12,9 +12,15 @@ pub(crate) enum Kind {
     Ring = 5,
     Records = 6,
     Pipe = 7,
+    Semaphore = 8,
+    RwLock = 9,
     RLock = 10,
+    Event = 11,
+    Condition = 12,
+    Barrier = 13,
     RawValue = 14,
     RawArray = 15,
+    BoundedSemaphore = 17,
 }
 
 impl Kind {
@@ -28,9 +34,15 @@ impl Kind {
             5 => "ring",
             6 => "record ring",
             7 => "pipe",
+            8 => "semaphore",
+            9 => "read-write lock",
             10 => "recursive lock",
+            11 => "event",
+            12 => "condition",
+            13 => "barrier",
             14 => "raw value",
             15 => "raw array",
+            17 => "bounded semaphore",
             _ => return format!("object of kind {number}"),
         };
         name.to_owned()

@@ -68,6 +68,21 @@ impl Helper {
         }
     }
 
+    /// Stops it, and returns once it stands still.
+    pub fn stop(&self) {
+        // SAFETY: plain calls; it is our child and not reaped, and a null status is not written.
+        unsafe {
+            libc::kill(self.pid, libc::SIGSTOP);
+            libc::waitpid(self.pid, std::ptr::null_mut(), libc::WUNTRACED);
+        }
+    }
+
+    /// Lets it go on that was stopped.
+    pub fn go_on(&self) {
+        // SAFETY: plain call, as above.
+        unsafe { libc::kill(self.pid, libc::SIGCONT) };
+    }
+
     /// Waits until it has ended, and insists that it ended well.
     pub fn join(self) {
         let status = step::wait(self.pid);

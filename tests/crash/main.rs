@@ -6,8 +6,11 @@
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_types, reason = "the ledger's atomics are no part of what is modelled")]
 
+mod barrier;
 mod campaign;
 mod handles;
+mod condition;
+mod event;
 mod helper;
 mod lock;
 mod pipe;
@@ -16,9 +19,12 @@ mod region;
 mod ring;
 mod rlock;
 mod runner;
+mod rwlock;
+mod semaphore;
 mod shared;
 mod spawn;
 mod step;
+mod value;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -60,7 +66,13 @@ fn tests() -> Vec<Test> {
     tests.extend(proof::tests());
     tests.extend(region::tests());
     tests.extend(lock::tests());
+    tests.extend(value::tests());
     tests.extend(rlock::tests());
+    tests.extend(semaphore::tests());
+    tests.extend(event::tests());
+    tests.extend(condition::tests());
+    tests.extend(barrier::tests());
+    tests.extend(rwlock::tests());
     tests.extend(ring::tests());
     tests.extend(pipe::tests());
     tests.extend(handles::tests());

@@ -25,7 +25,7 @@ fn tower() -> Arc<Tower> {
 impl Tower {
     fn post(&self) {
         self.things.fetch_add(1, Relaxed);
-        if self.event.notify_all() && self.bell.is_to_ring() {
+        if self.event.notify_all_and_tell() && self.bell.is_to_ring() {
             self.rings.fetch_add(1, Relaxed);
         }
     }

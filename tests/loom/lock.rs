@@ -129,6 +129,20 @@ fn those_who_starve_are_woken_and_so_are_those_who_let_them_pass() {
 }
 
 #[test]
+fn two_who_starve_at_once_are_woken_one_after_the_other() {
+    loom::model(|| {
+        let (room, [a, b, c]) = (Arc::new(Room::default()), people());
+        let _ = room.enter(&a);
+        let others = [&b, &c].map(|who| spawn(&room, who, |room, who| room.pass(&who)));
+        model::let_caps_strike(2);
+        room.leave(&a);
+        let _ = others.map(|other| assert_eq!(other.join().unwrap(), Acquired::Clean));
+        assert_eq!(room.count(&a), 2);
+        assert!(room.lock.is_at_rest());
+    });
+}
+
+#[test]
 fn one_who_starves_and_gives_up_does_not_keep_the_wake_up_of_another() {
     loom::model(|| {
         let (room, [a, b, c]) = (Arc::new(Room::default()), people());

@@ -5,9 +5,14 @@
 #![cfg(loom)]
 
 mod bell;
+mod barrier;
 mod cell;
 mod elements;
 mod event;
+mod gate;
 mod lock;
 mod rlock;
+mod rw;
+mod semaphore;
+mod waiters;
 mod world;

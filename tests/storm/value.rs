@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use shmkit::{Array, ArrayGuard, LockError, Value};
+use shmkit::{Array, ArrayGuard, LockError, RawArray, RawValue, Value};
 
 use crate::campaign::Storm;
 use crate::helper::elsewhere;
@@ -14,7 +14,11 @@ pub fn tests() -> Vec<Test> {
     vec![
         survives::<Published>("value::published"),
         survives::<Counter>("value::arithmetic"),
+        survives::<Raw>("value::raw"),
         survives::<Elements>("array::elements"),
+        survives::<Slots>("array::slots"),
+        survives::<Text>("array::text"),
+        survives::<RawElements>("array::raw"),
     ]
 }
 
@@ -134,10 +138,74 @@ impl Storm for Counter {
             },
         });
         assert!(before >= n);
+        // What changes nothing, in any order.
+        self.0.fetch_max(before);
+        self.0.fetch_min(u64::MAX);
+        self.0.fetch_and(u64::MAX);
+        self.0.fetch_or(0);
+        self.0.fetch_xor(0);
     }
 
     fn check(&self, ledger: &Ledger) {
         assert_within(self.0.get(), ledger);
+    }
+}
+
+/// Large values that everybody sets, without a lock: whole, and one that somebody has set.
+struct Raw(RawValue<Data>);
+
+impl Storm for Raw {
+    fn set_up() -> Self {
+        Raw(RawValue::new([0; 5]).unwrap())
+    }
+
+    fn work(&self, me: usize, rng: &mut Rng, ledger: &Ledger) {
+        let n = number(&self.0.get());
+        let (seat, count) = ((n & 0xff) as usize, n >> 8);
+        let set = ledger.own(seat, BEGUN).load(SeqCst);
+        assert!(count <= set, "{count} was never set in seat {seat}");
+        if rng.one_in(2) {
+            let count = ledger.own(me, BEGUN).fetch_add(1, SeqCst) + 1;
+            self.0.set([(count << 8) | me as u64; 5]).unwrap();
+        }
+    }
+
+    fn check(&self, _: &Ledger) {
+        number(&self.0.get());
+        self.0.set([7; 5]).unwrap();
+        elsewhere(|| self.0.set([number(&self.0.get()) + 1; 5]).unwrap());
+        assert_eq!(self.0.get(), [8; 5]);
+    }
+}
+
+/// Elements that everybody counts and writes, without a lock.
+struct RawElements {
+    counts: RawArray<u32>,
+    words: RawArray<[u32; 2]>,
+}
+
+impl Storm for RawElements {
+    fn set_up() -> Self {
+        let (counts, words) = (RawArray::zeroed(LEN), RawArray::from_slice(&[[0, !0]; LEN]));
+        RawElements { counts: counts.unwrap(), words: words.unwrap() }
+    }
+
+    fn work(&self, me: usize, rng: &mut Rng, ledger: &Ledger) {
+        let (at, n) = (rng.below(LEN as u64) as usize, rng.next() as u32);
+        change(me, ledger, || self.counts.fetch_add(at, 1).unwrap());
+        match rng.below(3) {
+            0 => self.words.set(at, [n, !n]).unwrap(),
+            1 => self.words.copy_from(at.., &[[n, !n]; LEN][at..]).unwrap(),
+            _ => {
+                let words = self.words.to_vec(at..).unwrap();
+                assert!(words.iter().all(|[a, b]| *a == !*b), "torn: {words:?}");
+            }
+        }
+    }
+
+    fn check(&self, ledger: &Ledger) {
+        assert_within(self.counts.iter().map(u64::from).sum(), ledger);
+        assert!(self.words.iter().all(|[a, b]| a == !b), "torn");
     }
 }
 
@@ -231,5 +299,95 @@ impl Storm for Elements {
         drop(guard);
         elsewhere(|| self.0.set(3, 77).unwrap());
         assert_eq!(self.0.get(3), Some(77));
+    }
+}
+
+/// An array of which every seat has an element of its own; only the calls without a guard.
+struct Slots(Array<u64>);
+
+impl Slots {
+    fn repair(&self) {
+        if let Err(LockError::OwnerDied(died)) = self.0.lock() {
+            drop(died.recover()); // an element is whole in any case
+        }
+    }
+
+    /// What a seat has in its element: the number that it set last, or was about to set.
+    fn assert_slot(&self, me: usize, ledger: &Ledger) {
+        let made = ledger.own(me, SEEN).load(SeqCst);
+        let found = self.0.get(me).unwrap();
+        let begun = ledger.own(me, BEGUN).load(SeqCst);
+        assert!((made..=begun).contains(&found), "{made} <= {found} <= {begun}");
+    }
+}
+
+impl Storm for Slots {
+    fn set_up() -> Self {
+        Slots(Array::zeroed(Self::WORKERS).unwrap())
+    }
+
+    fn work(&self, me: usize, rng: &mut Rng, ledger: &Ledger) {
+        self.assert_slot(me, ledger);
+        let n = ledger.own(me, BEGUN).fetch_add(1, SeqCst) + 1;
+        let set = match rng.below(3) {
+            0 => self.0.set(me, n),
+            1 => self.0.copy_from(me..=me, &[n]),
+            _ => self.0.to_vec(..).map(drop),
+        };
+        match set {
+            Ok(()) => {
+                let now = self.0.get(me).unwrap();
+                assert!(now == n || now < n && now >= ledger.own(me, SEEN).load(SeqCst));
+                ledger.own(me, SEEN).store(now, SeqCst);
+            }
+            Err(shmkit::Error::OwnerDied) => self.repair(),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn check(&self, ledger: &Ledger) {
+        (0..Self::WORKERS).for_each(|me| self.assert_slot(me, ledger));
+        self.repair();
+        assert_eq!(self.0.iter().count(), Self::WORKERS);
+        elsewhere(|| self.0.set(0, 1).unwrap());
+    }
+}
+
+/// A string that is one of two, or half of each, which is told.
+struct Text(Array<u8>);
+
+const TEXTS: [&[u8]; 2] = [b"a short text", b"and one that is a good deal longer"];
+
+impl Storm for Text {
+    fn set_up() -> Self {
+        let text = Text(Array::zeroed(TEXTS[1].len()).unwrap());
+        text.0.set_value(TEXTS[0]).unwrap();
+        text
+    }
+
+    fn work(&self, _: usize, rng: &mut Rng, _: &Ledger) {
+        let done = match rng.below(2) {
+            0 => self.0.set_value(TEXTS[rng.below(2) as usize]),
+            _ => self.0.value().map(|text| assert!(TEXTS.contains(&&text[..]), "{text:?}")),
+        };
+        match done {
+            Ok(()) => {}
+            Err(shmkit::Error::OwnerDied) => match self.0.lock() {
+                Err(LockError::OwnerDied(died)) => {
+                    died.recover()[..=TEXTS[0].len()].copy_from_slice(b"a short text\0");
+                }
+                others => drop(others), // somebody else was faster
+            },
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn check(&self, _: &Ledger) {
+        let _ = self.0.lock().map_err(|e| match e {
+            LockError::OwnerDied(died) => drop(died.recover()),
+            other => panic!("{other}"),
+        });
+        elsewhere(|| self.0.set_value(TEXTS[1]).unwrap());
+        assert_eq!(self.0.value().unwrap(), TEXTS[1]);
     }
 }
