@@ -18,6 +18,8 @@ pub(crate) mod gate;
 pub(crate) mod guarded;
 #[cfg(not(loom))]
 mod hold;
+#[cfg(not(loom))]
+mod inside;
 pub(crate) mod members;
 #[cfg(not(loom))]
 pub(crate) mod nested;
@@ -28,8 +30,6 @@ pub(crate) mod permits;
 #[cfg(not(loom))]
 pub(crate) mod plain;
 pub(crate) mod raw;
-#[cfg(not(loom))]
-mod inside;
 pub(crate) mod records;
 pub(crate) mod recursive;
 pub(crate) mod rw;

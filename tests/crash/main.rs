@@ -8,9 +8,9 @@
 
 mod barrier;
 mod campaign;
-mod handles;
 mod condition;
 mod event;
+mod handles;
 mod helper;
 mod lock;
 mod pipe;

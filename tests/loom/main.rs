@@ -4,8 +4,8 @@
 //! stress tests.
 #![cfg(loom)]
 
-mod bell;
 mod barrier;
+mod bell;
 mod cell;
 mod elements;
 mod event;
