@@ -503,3 +503,47 @@ fn threads_accept_at_once() {
     });
     children.iter().for_each(|child| join(child).unwrap());
 }
+
+extern "C" fn ignore(_: i32) {}
+
+fn accepts_under_signals(path: String, c: Connection<bool>) -> u32 {
+    let handler: extern "C" fn(i32) = ignore;
+    // SAFETY: the handler does nothing, and lives as long as the program.
+    unsafe {
+        libc::signal(libc::SIGUSR1, handler as libc::sighandler_t);
+        libc::siginterrupt(libc::SIGUSR1, 1);
+    }
+    let listener = Listener::<u32>::bind(path).unwrap();
+    c.send(true).unwrap();
+    listener.accept().unwrap().recv().unwrap()
+}
+
+fn connects_under_signals(path: String, c: Connection<bool>) -> u32 {
+    let handler: extern "C" fn(i32) = ignore;
+    // SAFETY: as above.
+    unsafe {
+        libc::signal(libc::SIGUSR1, handler as libc::sighandler_t);
+        libc::siginterrupt(libc::SIGUSR1, 1);
+    }
+    c.send(true).unwrap();
+    connect::<u32>(path).unwrap().recv().unwrap()
+}
+
+#[test]
+fn signals_do_not_break_accept_and_connect_test_ignore_eintr() {
+    let (spot, signals) = (Spot::new("signals"), 200);
+    let (here, there) = shmkit::Pipe::new().unwrap();
+    let child = Process::spawn((spot.text(), there), accepts_under_signals).unwrap();
+    assert!(here.recv_timeout(LONG).unwrap());
+    (0..signals).for_each(|_| common::send(&child, libc::SIGUSR1));
+    connect::<u32>(&spot.0).unwrap().send(3).unwrap();
+    assert_eq!(join(&child).unwrap(), 3);
+
+    let listener = Listener::<u32>::bind(&spot.0).unwrap();
+    let (here, there) = shmkit::Pipe::new().unwrap();
+    let child = Process::spawn((spot.text(), there), connects_under_signals).unwrap();
+    assert!(here.recv_timeout(LONG).unwrap());
+    (0..signals).for_each(|_| common::send(&child, libc::SIGUSR1));
+    accept(&listener).send(4).unwrap();
+    assert_eq!(join(&child).unwrap(), 4);
+}
