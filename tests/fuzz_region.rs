@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use shmkit::ring::{Consumer, Producer, RecordConsumer, RecordProducer};
 use shmkit::{
-    Array, Barrier, Condition, Error, Event, Lock, LockError, Process, RawArray, RawValue, Region,
-    Value,
+    AcquireError, Array, Barrier, Condition, Error, Event, Lock, LockError, Process, RawArray,
+    RawValue, Region, RwLock, Semaphore, Value,
 };
 
 /// A child with no progress for so long hangs.
@@ -133,7 +133,7 @@ type Outcome = Result<bool, Error>;
 type Data = [u64; 4];
 const DATA: Data = [1, 2, 3, 4];
 
-const OPENERS: [Opener; 14] = [
+const OPENERS: [Opener; 16] = [
     |name| use_region(&Region::open(name)?),
     |name| use_lock(&Lock::open(name)?),
     |name| use_value(&Value::open(name)?),
@@ -148,6 +148,8 @@ const OPENERS: [Opener; 14] = [
     |name| use_event(&Event::open(name)?),
     |name| use_condition(&Condition::open(name)?),
     |name| use_barrier(&Barrier::open(name)?),
+    |name| use_semaphore(&Semaphore::open(name)?),
+    |name| use_rwlock(&RwLock::open(name)?),
 ];
 
 fn use_region(region: &Region) -> Outcome {
@@ -289,6 +291,42 @@ fn use_barrier(barrier: &Barrier) -> Outcome {
     Ok(true)
 }
 
+fn use_semaphore(semaphore: &Semaphore) -> Outcome {
+    let _ = semaphore.release(3);
+    let permits = [semaphore.try_acquire(), semaphore.acquire_timeout(Duration::ZERO)];
+    let works = permits.iter().all(|permit| permit.is_ok());
+    for permit in permits {
+        match permit {
+            Ok(permit) => permit.forget(),
+            Err(AcquireError::WouldBlock) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    if semaphore.release(1).is_ok() {
+        drop(semaphore.try_acquire().unwrap());
+    }
+    semaphore.value();
+    Ok(works)
+}
+
+fn use_rwlock(lock: &RwLock<Data>) -> Outcome {
+    match lock.try_read() {
+        Ok(_) | Err(LockError::OwnerDied(_)) => {}
+        Err(LockError::WouldBlock | LockError::WouldDeadlock) => {}
+        Err(other) => panic!("{other}"),
+    }
+    let mut guard = match lock.try_write() {
+        Ok(guard) => guard,
+        Err(LockError::OwnerDied(died)) => died.recover(),
+        Err(LockError::WouldBlock | LockError::WouldDeadlock) => return Ok(false),
+        Err(other) => panic!("{other}"),
+    };
+    *guard = DATA;
+    drop(guard);
+    assert_eq!(*lock.try_read().unwrap(), DATA);
+    Ok(true)
+}
+
 /// A region that was written by this library, and what it is opened as.
 struct Image {
     bytes: Vec<u8>,
@@ -360,6 +398,19 @@ impl Bench {
         let barrier = Barrier::create(&name, 3).unwrap();
         take(&[13]);
         drop(barrier);
+        let semaphore = Semaphore::create(&name, 3).unwrap();
+        let held = semaphore.acquire().unwrap();
+        take(&[14]);
+        drop(held);
+        drop(semaphore);
+        let lock = RwLock::create(&name, DATA).unwrap();
+        let held = lock.read().unwrap();
+        take(&[15]);
+        drop(held);
+        let held = lock.write().unwrap();
+        take(&[15]);
+        drop(held);
+        drop(lock);
 
         let file = File::options().read(true).write(true).create_new(true).open(path(&name));
         let file = file.unwrap();
