@@ -12,7 +12,7 @@ use shmkit::{
 };
 use std::cell::RefCell;
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -164,12 +164,13 @@ fn limits_of_numbers_and_times_are_errors_or_what_they_say() {
 #[test]
 fn a_wait_without_end_of_time_ends_when_it_is_told() {
     let (event, permits) = (Event::new().unwrap(), Semaphore::new(0).unwrap());
-    let child = Process::spawn((event.clone(), permits.clone()), |event: Event, permits: Semaphore| {
-        let set = event.wait_timeout(Duration::MAX);
-        let permit = permits.acquire_timeout(Duration::MAX).is_ok();
-        (set, permit)
-    })
-    .unwrap();
+    let child =
+        Process::spawn((event.clone(), permits.clone()), |event: Event, permits: Semaphore| {
+            let set = event.wait_timeout(Duration::MAX);
+            let permit = permits.acquire_timeout(Duration::MAX).is_ok();
+            (set, permit)
+        })
+        .unwrap();
     settle(child.pid());
     event.set();
     permits.release(1).unwrap();
@@ -279,12 +280,13 @@ fn a_second_handle_dropped_in_a_panic_takes_nobody_out_while_the_first_one_lives
 fn a_writer_that_gives_up_does_not_swallow_the_report_of_a_death() {
     let lock = RwLock::new(1u64).unwrap();
     let (ready, say) = Pipe::<()>::simplex().unwrap();
-    let writer: Process = Process::spawn((lock.clone(), say), |lock: RwLock<u64>, say: Sender<()>| {
-        let _guard = lock.write().unwrap();
-        say.send(()).unwrap();
-        park()
-    })
-    .unwrap();
+    let writer: Process =
+        Process::spawn((lock.clone(), say), |lock: RwLock<u64>, say: Sender<()>| {
+            let _guard = lock.write().unwrap();
+            say.send(()).unwrap();
+            park()
+        })
+        .unwrap();
     ready.recv_timeout(LONG).unwrap();
     kill(&writer);
     let reading = lock.read();
@@ -443,7 +445,8 @@ fn every_object_works_in_a_region_for_one_and_for_4096() {
         shared.write().unwrap()[2] = 9;
         assert_eq!(shared.read().unwrap()[2], 9);
         assert_eq!(nested.lock().unwrap().depth(), 1);
-        let spawned = Process::spawn((barrier.clone(), shared.clone()), |_: Barrier, _: RwLock<[u64; 3]>| ());
+        let spawned =
+            Process::spawn((barrier.clone(), shared.clone()), |_: Barrier, _: RwLock<[u64; 3]>| ());
         match participants {
             1 => assert!(spawned.is_err(), "there is no place for it"),
             _ => join(&spawned.unwrap()).unwrap(),
@@ -505,6 +508,25 @@ fn a_stopped_waiter_that_was_next_does_not_keep_the_lock_from_others() {
         join(child).unwrap();
     }
     assert_eq!(*lock.lock().unwrap(), 103);
+}
+
+#[test]
+fn objects_take_the_memory_that_their_pages_say() {
+    fn pages<T>(object: &str, make: impl FnOnce(&str) -> shmkit::Result<T>, expected: u64) {
+        let name = unique(&format!("memory.{object}"));
+        let _made = make(&name).unwrap();
+        let file = std::fs::metadata(format!("/dev/shm/shmkit.{name}")).unwrap();
+        assert_eq!(file.blocks() * 512, expected * 4096, "{object}");
+    }
+    pages("lock", |name| Lock::create(name, 0u64), 1);
+    pages("rlock", |name| RLock::create(name, 0u64), 1);
+    pages("value", |name| Value::create(name, 0u64), 1);
+    pages("rwlock", |name| RwLock::create(name, 0u64), 1);
+    pages("rwlock", |name| RwLock::create(name, [0u64; 50]), 2);
+    pages("semaphore", |name| Semaphore::create(name, 1), 2);
+    pages("condition", Condition::create, 2);
+    pages("event", Event::create, 1);
+    pages("barrier", |name| Barrier::create(name, 1), 1);
 }
 
 // ---- words overwritten ----
@@ -640,7 +662,7 @@ fn an_overwritten_rlock_answers_in_time() {
         let lock = RLock::create(&name, [1u64; 3]).unwrap();
         let attempt = || {
             if let Ok(mut guard) = lock.try_lock() {
-                guard.update(|n| n[0] += 1);
+                guard.update(|n| n[0] = n[0].wrapping_add(1));
                 guard.depth();
             }
             let _ = lock.lock_timeout(TINY);

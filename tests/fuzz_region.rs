@@ -14,7 +14,10 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use shmkit::ring::{Consumer, Producer, RecordConsumer, RecordProducer};
-use shmkit::{Array, Error, Lock, LockError, Process, RawArray, RawValue, Region, Value};
+use shmkit::{
+    Array, Barrier, BoundedSemaphore, Condition, Error, Event, Lock, LockError, Process, RLock,
+    RawArray, RawValue, Region, RwLock, Semaphore, Value,
+};
 
 /// A child with no progress for so long hangs.
 const LONG: Duration = Duration::from_secs(30);
@@ -130,7 +133,7 @@ type Outcome = Result<bool, Error>;
 type Data = [u64; 4];
 const DATA: Data = [1, 2, 3, 4];
 
-const OPENERS: [Opener; 11] = [
+const OPENERS: [Opener; 18] = [
     |name| use_region(&Region::open(name)?),
     |name| use_lock(&Lock::open(name)?),
     |name| use_value(&Value::open(name)?),
@@ -142,6 +145,13 @@ const OPENERS: [Opener; 11] = [
     |name| use_record_consumer(&mut RecordConsumer::open(name)?),
     |name| use_raw_value(&RawValue::open(name)?),
     |name| use_raw_array(&RawArray::open(name)?),
+    |name| use_rlock(&RLock::open(name)?),
+    |name| use_rwlock(&RwLock::open(name)?),
+    |name| use_semaphore(&Semaphore::open(name)?),
+    |name| use_bounded_semaphore(&BoundedSemaphore::open(name)?),
+    |name| use_condition(&Condition::open(name)?),
+    |name| use_event(&Event::open(name)?),
+    |name| use_barrier(&Barrier::open(name)?),
 ];
 
 fn use_region(region: &Region) -> Outcome {
@@ -255,6 +265,71 @@ fn use_raw_array(array: &RawArray<u32>) -> Outcome {
     Ok(true)
 }
 
+fn use_rlock(lock: &RLock<Data>) -> Outcome {
+    let mut guard = match lock.try_lock() {
+        Ok(guard) => guard,
+        Err(LockError::OwnerDied(died)) => died.recover(),
+        Err(LockError::WouldBlock | LockError::WouldDeadlock) => return Ok(false),
+        Err(other) => panic!("{other}"),
+    };
+    guard.set(DATA);
+    assert_eq!(*lock.try_lock().unwrap(), DATA);
+    Ok(true)
+}
+
+fn use_rwlock(lock: &RwLock<Data>) -> Outcome {
+    let mut guard = match lock.try_write() {
+        Ok(guard) => guard,
+        Err(LockError::OwnerDied(died)) => died.recover(),
+        Err(LockError::WouldBlock | LockError::WouldDeadlock) => return Ok(false),
+        Err(other) => panic!("{other}"),
+    };
+    *guard = DATA;
+    drop(guard);
+    assert_eq!(*lock.try_read().unwrap(), DATA);
+    Ok(true)
+}
+
+fn use_semaphore(permits: &Semaphore) -> Outcome {
+    let _ = permits.release(1);
+    let before = permits.value();
+    drop(permits.try_acquire());
+    assert!(permits.value() >= before && permits.release(u32::MAX).is_err());
+    Ok(true)
+}
+
+fn use_bounded_semaphore(permits: &BoundedSemaphore) -> Outcome {
+    let _ = permits.release(1);
+    drop(permits.try_acquire());
+    assert!(permits.bound() == u32::MAX || permits.release(permits.bound() + 1).is_err());
+    Ok(true)
+}
+
+fn use_condition(condition: &Condition) -> Outcome {
+    let lock = Lock::new(0u32)?;
+    let (_guard, _) = condition.wait_timeout(lock.lock()?, Duration::ZERO)?;
+    condition.notify(1);
+    condition.notify_all();
+    Ok(true)
+}
+
+fn use_event(event: &Event) -> Outcome {
+    event.clear();
+    assert!(!event.is_set() && !event.wait_timeout(Duration::ZERO));
+    event.set();
+    event.wait();
+    Ok(true)
+}
+
+fn use_barrier(barrier: &Barrier) -> Outcome {
+    let _ = barrier.wait_timeout(Duration::ZERO);
+    barrier.abort();
+    assert!(barrier.is_broken() && barrier.waiting() == 0);
+    barrier.reset();
+    let _ = barrier.wait_with_timeout(|| (), Duration::ZERO);
+    Ok(true)
+}
+
 /// A region that was written by this library, and what it is opened as.
 struct Image {
     bytes: Vec<u8>,
@@ -315,6 +390,35 @@ impl Bench {
         let array = RawArray::<u32>::create(&name, 100).unwrap();
         take(&[10]);
         drop(array);
+        let lock = RLock::create(&name, DATA).unwrap();
+        let held = [lock.lock().unwrap(), lock.lock().unwrap()];
+        take(&[11]);
+        drop(held);
+        drop(lock);
+        let lock = RwLock::create(&name, DATA).unwrap();
+        let held = [lock.read().unwrap(), lock.read().unwrap()];
+        take(&[12]);
+        drop(held);
+        drop(lock);
+        let permits = Semaphore::create(&name, 3).unwrap();
+        let held = permits.acquire().unwrap();
+        take(&[13]);
+        drop(held);
+        drop(permits);
+        let permits = BoundedSemaphore::create(&name, 3).unwrap();
+        let held = permits.acquire().unwrap();
+        take(&[14]);
+        drop(held);
+        drop(permits);
+        let condition = Condition::create(&name).unwrap();
+        take(&[15]);
+        drop(condition);
+        let event = Event::create(&name).unwrap();
+        take(&[16]);
+        drop(event);
+        let barrier = Barrier::create(&name, 2).unwrap();
+        take(&[17]);
+        drop(barrier);
 
         let file = File::options().read(true).write(true).create_new(true).open(path(&name));
         let file = file.unwrap();
