@@ -246,12 +246,13 @@ fn guards_kept_in_a_thread_local_are_dropped_with_their_thread() {
                     // Then the list of read locks, made after it, goes before it.
                     KEPT.with_borrow_mut(|kept| kept.push(Box::new(())));
                 }
-                let mut guards: Vec<Box<dyn std::any::Any>> = Vec::new();
-                guards.push(Box::new(shared.read().unwrap()));
-                guards.push(Box::new(lock.lock().unwrap()));
-                guards.push(Box::new(nested.lock().unwrap()));
-                guards.push(Box::new(other.write().unwrap()));
-                guards.push(Box::new(permits.acquire().unwrap()));
+                let mut guards: Vec<Box<dyn std::any::Any>> = vec![
+                    Box::new(shared.read().unwrap()),
+                    Box::new(lock.lock().unwrap()),
+                    Box::new(nested.lock().unwrap()),
+                    Box::new(other.write().unwrap()),
+                    Box::new(permits.acquire().unwrap()),
+                ];
                 KEPT.with_borrow_mut(|kept| kept.append(&mut guards));
             })
             .join()

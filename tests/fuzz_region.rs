@@ -145,13 +145,13 @@ const OPENERS: [Opener; 18] = [
     |name| use_record_consumer(&mut RecordConsumer::open(name)?),
     |name| use_raw_value(&RawValue::open(name)?),
     |name| use_raw_array(&RawArray::open(name)?),
+    |name| use_event(&Event::open(name)?),
+    |name| use_condition(&Condition::open(name)?),
+    |name| use_barrier(&Barrier::open(name)?),
     |name| use_rlock(&RLock::open(name)?),
     |name| use_rwlock(&RwLock::open(name)?),
     |name| use_semaphore(&Semaphore::open(name)?),
     |name| use_bounded_semaphore(&BoundedSemaphore::open(name)?),
-    |name| use_condition(&Condition::open(name)?),
-    |name| use_event(&Event::open(name)?),
-    |name| use_barrier(&Barrier::open(name)?),
 ];
 
 fn use_region(region: &Region) -> Outcome {
@@ -265,6 +265,34 @@ fn use_raw_array(array: &RawArray<u32>) -> Outcome {
     Ok(true)
 }
 
+fn use_event(event: &Event) -> Outcome {
+    event.clear();
+    assert!(!event.is_set() && !event.wait_timeout(Duration::ZERO));
+    event.set();
+    assert!(event.is_set() && event.wait_timeout(Duration::ZERO));
+    Ok(true)
+}
+
+fn use_condition(condition: &Condition) -> Outcome {
+    let lock = Lock::new(0u64)?;
+    let (guard, _) = condition.wait_timeout(lock.lock()?, Duration::ZERO)?;
+    condition.notify(1);
+    condition.notify_all();
+    drop(condition.wait_timeout(guard, Duration::ZERO)?);
+    Ok(true)
+}
+
+fn use_barrier(barrier: &Barrier) -> Outcome {
+    let _ = barrier.wait_timeout(Duration::ZERO);
+    let _ = barrier.wait_with_timeout(|| (), Duration::ZERO);
+    barrier.reset();
+    assert!(!barrier.is_broken());
+    assert_eq!(barrier.waiting(), 0);
+    let met = barrier.wait_timeout(Duration::ZERO);
+    assert_eq!(met.is_ok(), barrier.parties() == 1);
+    Ok(true)
+}
+
 fn use_rlock(lock: &RLock<Data>) -> Outcome {
     let mut guard = match lock.try_lock() {
         Ok(guard) => guard,
@@ -302,31 +330,6 @@ fn use_bounded_semaphore(permits: &BoundedSemaphore) -> Outcome {
     let _ = permits.release(1);
     drop(permits.try_acquire());
     assert!(permits.bound() == u32::MAX || permits.release(permits.bound() + 1).is_err());
-    Ok(true)
-}
-
-fn use_condition(condition: &Condition) -> Outcome {
-    let lock = Lock::new(0u32)?;
-    let (_guard, _) = condition.wait_timeout(lock.lock()?, Duration::ZERO)?;
-    condition.notify(1);
-    condition.notify_all();
-    Ok(true)
-}
-
-fn use_event(event: &Event) -> Outcome {
-    event.clear();
-    assert!(!event.is_set() && !event.wait_timeout(Duration::ZERO));
-    event.set();
-    event.wait();
-    Ok(true)
-}
-
-fn use_barrier(barrier: &Barrier) -> Outcome {
-    let _ = barrier.wait_timeout(Duration::ZERO);
-    barrier.abort();
-    assert!(barrier.is_broken() && barrier.waiting() == 0);
-    barrier.reset();
-    let _ = barrier.wait_with_timeout(|| (), Duration::ZERO);
     Ok(true)
 }
 
@@ -390,35 +393,37 @@ impl Bench {
         let array = RawArray::<u32>::create(&name, 100).unwrap();
         take(&[10]);
         drop(array);
+        let event = Event::create(&name).unwrap();
+        event.set();
+        take(&[11]);
+        drop(event);
+        let condition = Condition::create(&name).unwrap();
+        use_condition(&condition).unwrap();
+        take(&[12]);
+        drop(condition);
+        let barrier = Barrier::create(&name, 3).unwrap();
+        take(&[13]);
+        drop(barrier);
         let lock = RLock::create(&name, DATA).unwrap();
         let held = [lock.lock().unwrap(), lock.lock().unwrap()];
-        take(&[11]);
+        take(&[14]);
         drop(held);
         drop(lock);
         let lock = RwLock::create(&name, DATA).unwrap();
         let held = [lock.read().unwrap(), lock.read().unwrap()];
-        take(&[12]);
+        take(&[15]);
         drop(held);
         drop(lock);
         let permits = Semaphore::create(&name, 3).unwrap();
         let held = permits.acquire().unwrap();
-        take(&[13]);
+        take(&[16]);
         drop(held);
         drop(permits);
         let permits = BoundedSemaphore::create(&name, 3).unwrap();
         let held = permits.acquire().unwrap();
-        take(&[14]);
+        take(&[17]);
         drop(held);
         drop(permits);
-        let condition = Condition::create(&name).unwrap();
-        take(&[15]);
-        drop(condition);
-        let event = Event::create(&name).unwrap();
-        take(&[16]);
-        drop(event);
-        let barrier = Barrier::create(&name, 2).unwrap();
-        take(&[17]);
-        drop(barrier);
 
         let file = File::options().read(true).write(true).create_new(true).open(path(&name));
         let file = file.unwrap();

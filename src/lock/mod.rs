@@ -64,7 +64,7 @@ pub use recursive::RecursiveLock;
 #[cfg(loom)]
 pub use rw::{RawRwLock, Readers, RwWords};
 #[cfg(loom)]
-pub use semaphore::{NoPermit, RawSemaphore, SemaphoreWord};
+pub use semaphore::{NoPermit, RawSemaphore, SemaphoreWords};
 #[cfg(loom)]
 pub use spin::Spin;
 #[cfg(loom)]
