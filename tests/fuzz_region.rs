@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use shmkit::ring::{Consumer, Producer, RecordConsumer, RecordProducer};
 use shmkit::{
-    AcquireError, Array, Barrier, Condition, Error, Event, Lock, LockError, Process, RawArray,
-    RawValue, Region, RwLock, Semaphore, Value,
+    Array, Barrier, BoundedSemaphore, Condition, Error, Event, Lock, LockError, Process, RLock,
+    RawArray, RawValue, Region, RwLock, Semaphore, Value,
 };
 
 /// A child with no progress for so long hangs.
@@ -133,7 +133,7 @@ type Outcome = Result<bool, Error>;
 type Data = [u64; 4];
 const DATA: Data = [1, 2, 3, 4];
 
-const OPENERS: [Opener; 16] = [
+const OPENERS: [Opener; 18] = [
     |name| use_region(&Region::open(name)?),
     |name| use_lock(&Lock::open(name)?),
     |name| use_value(&Value::open(name)?),
@@ -148,8 +148,10 @@ const OPENERS: [Opener; 16] = [
     |name| use_event(&Event::open(name)?),
     |name| use_condition(&Condition::open(name)?),
     |name| use_barrier(&Barrier::open(name)?),
-    |name| use_semaphore(&Semaphore::open(name)?),
+    |name| use_rlock(&RLock::open(name)?),
     |name| use_rwlock(&RwLock::open(name)?),
+    |name| use_semaphore(&Semaphore::open(name)?),
+    |name| use_bounded_semaphore(&BoundedSemaphore::open(name)?),
 ];
 
 fn use_region(region: &Region) -> Outcome {
@@ -291,22 +293,16 @@ fn use_barrier(barrier: &Barrier) -> Outcome {
     Ok(true)
 }
 
-fn use_semaphore(semaphore: &Semaphore) -> Outcome {
-    let _ = semaphore.release(3);
-    let permits = [semaphore.try_acquire(), semaphore.acquire_timeout(Duration::ZERO)];
-    let works = permits.iter().all(|permit| permit.is_ok());
-    for permit in permits {
-        match permit {
-            Ok(permit) => permit.forget(),
-            Err(AcquireError::WouldBlock) => {}
-            Err(other) => panic!("{other}"),
-        }
-    }
-    if semaphore.release(1).is_ok() {
-        drop(semaphore.try_acquire().unwrap());
-    }
-    semaphore.value();
-    Ok(works)
+fn use_rlock(lock: &RLock<Data>) -> Outcome {
+    let mut guard = match lock.try_lock() {
+        Ok(guard) => guard,
+        Err(LockError::OwnerDied(died)) => died.recover(),
+        Err(LockError::WouldBlock | LockError::WouldDeadlock) => return Ok(false),
+        Err(other) => panic!("{other}"),
+    };
+    guard.set(DATA);
+    assert_eq!(*lock.try_lock().unwrap(), DATA);
+    Ok(true)
 }
 
 fn use_rwlock(lock: &RwLock<Data>) -> Outcome {
@@ -324,6 +320,21 @@ fn use_rwlock(lock: &RwLock<Data>) -> Outcome {
     *guard = DATA;
     drop(guard);
     assert_eq!(*lock.try_read().unwrap(), DATA);
+    Ok(true)
+}
+
+fn use_semaphore(permits: &Semaphore) -> Outcome {
+    let _ = permits.release(1);
+    let before = permits.value();
+    drop(permits.try_acquire());
+    assert!(permits.value() >= before && permits.release(u32::MAX).is_err());
+    Ok(true)
+}
+
+fn use_bounded_semaphore(permits: &BoundedSemaphore) -> Outcome {
+    let _ = permits.release(1);
+    drop(permits.try_acquire());
+    assert!(permits.bound() == u32::MAX || permits.release(permits.bound() + 1).is_err());
     Ok(true)
 }
 
@@ -398,19 +409,26 @@ impl Bench {
         let barrier = Barrier::create(&name, 3).unwrap();
         take(&[13]);
         drop(barrier);
-        let semaphore = Semaphore::create(&name, 3).unwrap();
-        let held = semaphore.acquire().unwrap();
+        let lock = RLock::create(&name, DATA).unwrap();
+        let held = [lock.lock().unwrap(), lock.lock().unwrap()];
         take(&[14]);
         drop(held);
-        drop(semaphore);
+        drop(lock);
         let lock = RwLock::create(&name, DATA).unwrap();
-        let held = lock.read().unwrap();
-        take(&[15]);
-        drop(held);
-        let held = lock.write().unwrap();
+        let held = [lock.read().unwrap(), lock.read().unwrap()];
         take(&[15]);
         drop(held);
         drop(lock);
+        let permits = Semaphore::create(&name, 3).unwrap();
+        let held = permits.acquire().unwrap();
+        take(&[16]);
+        drop(held);
+        drop(permits);
+        let permits = BoundedSemaphore::create(&name, 3).unwrap();
+        let held = permits.acquire().unwrap();
+        take(&[17]);
+        drop(held);
+        drop(permits);
 
         let file = File::options().read(true).write(true).create_new(true).open(path(&name));
         let file = file.unwrap();

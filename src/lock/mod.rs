@@ -17,6 +17,8 @@ pub(crate) mod gate;
 pub(crate) mod guarded;
 #[cfg(not(loom))]
 mod hold;
+#[cfg(not(loom))]
+mod inside;
 pub(crate) mod members;
 #[cfg(not(loom))]
 pub(crate) mod nested;
@@ -27,8 +29,6 @@ pub(crate) mod permits;
 #[cfg(not(loom))]
 pub(crate) mod plain;
 pub(crate) mod raw;
-#[cfg(not(loom))]
-mod inside;
 pub(crate) mod records;
 pub(crate) mod recursive;
 pub(crate) mod rw;
