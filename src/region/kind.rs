@@ -12,14 +12,23 @@ pub(crate) enum Kind {
     Ring = 5,
     Records = 6,
     Pipe = 7,
+    Mpmc = 16,
 }
 
 impl Kind {
     /// The name of a kind in messages; a number that this version does not know has none.
     pub(crate) fn name(number: u32) -> String {
-        const NAMES: [&str; 7] =
-            ["region", "lock", "value", "array", "ring", "record ring", "pipe"];
-        let name = number.checked_sub(1).and_then(|index| NAMES.get(index as usize));
-        name.map_or_else(|| format!("object of kind {number}"), |name| (*name).to_owned())
+        let name = match number {
+            1 => "region",
+            2 => "lock",
+            3 => "value",
+            4 => "array",
+            5 => "ring",
+            6 => "record ring",
+            7 => "pipe",
+            16 => "ring for many",
+            _ => return format!("object of kind {number}"),
+        };
+        name.to_owned()
     }
 }
