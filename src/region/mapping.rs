@@ -304,8 +304,7 @@ impl Liveness for Attached<'_> {
 
 impl Numbers for Attached<'_> {
     fn is_number_dead(&self, number: u32) -> bool {
-        number != self.me.number()
-            && self.mapping.table().is_number_dead(self.mapping.fd(), number)
+        number != self.me.number() && self.mapping.table().is_number_dead(self.mapping.fd(), number)
     }
 }
 

@@ -38,6 +38,3 @@ pub use values::{Consumer, Peeked, Producer, Reserved, spsc, spsc_in};
 #[cfg(all(test, loom))]
 #[path = "../../tests/loom/ring.rs"]
 mod loom_tests;
-#[cfg(all(test, loom))]
-#[path = "../../tests/loom/mpmc.rs"]
-mod mpmc_loom_tests;

@@ -510,6 +510,8 @@ impl Claim {
     }
 }
 
+#[cfg(all(test, loom))]
+#[path = "../../tests/loom/mpmc.rs"]
+mod loom_tests;
 #[cfg(all(test, not(loom)))]
-#[path = "mpmc/tests.rs"]
 mod tests;

@@ -9,6 +9,7 @@
 mod campaign;
 mod helper;
 mod lock;
+mod mpmc;
 mod pipe;
 mod proof;
 mod region;
@@ -65,6 +66,7 @@ fn tests() -> Vec<Test> {
     tests.extend(region::tests());
     tests.extend(lock::tests());
     tests.extend(ring::tests());
+    tests.extend(mpmc::tests());
     tests.extend(pipe::tests());
     tests.extend(spawn::tests());
     tests

@@ -67,15 +67,22 @@ impl<T: Pod> Heap<T> {
         let name = u64::from(number) << OWNER_SHIFT;
         let index_words = [&self.words.head.word, &self.words.tail.word];
         for word in index_words.into_iter().chain(&*self.controls) {
-            let mut now = word.load(Relaxed);
+            let mut now = word.load(Acquire);
             while now & OWNER == name {
-                match word.compare_exchange(now, now | DEAD, AcqRel, Relaxed) {
+                match word.compare_exchange(now, now | DEAD, AcqRel, Acquire) {
                     Ok(_) => break,
                     Err(changed) => now = changed,
                 }
             }
         }
         self.dead.fetch_and(!(1 << number), Release);
+    }
+}
+
+impl<T> HeapSite<T> {
+    #[cfg(loom)]
+    pub(super) fn number(&self) -> u32 {
+        self.number
     }
 }
 

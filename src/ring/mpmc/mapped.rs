@@ -74,8 +74,7 @@ impl<T: Pod> Mapped<T> {
             OwnerWords { first_bytes: SLOTS, stride_bytes, count: slot_count, field },
         ];
         let element = Element::of::<T>();
-        let spec =
-            Spec { kind: Kind::Mpmc, element, len: capacity, bytes, backed: bytes, owners };
+        let spec = Spec { kind: Kind::Mpmc, element, len: capacity, bytes, backed: bytes, owners };
         Object::create(place, &spec, |_| Ok(()))
     }
 

@@ -261,6 +261,43 @@ fn a_value_survives_several_consumers() {
     assert_works(&heap, 2);
 }
 
+/// Who steps over a slot names the consumer that the head has named.
+#[test]
+fn a_step_keeps_the_name_of_a_dead_consumer() {
+    let (heap, [a, b, c]) = ring(4, 0);
+    a.push(1).unwrap();
+    let slot = a.reserve().unwrap();
+    a.push(2).unwrap();
+    drop(slot);
+    b.claim::<CONSUMER>(1).unwrap();
+    assert_eq!(c.pop(), Ok(2));
+    heap.bury(2);
+    assert_eq!((c.recover(), c.pop()), (1, Ok(1)));
+    assert_works(&heap, 4);
+}
+
+/// A value that was taken out of turn is not taken for the claim of a dead one that the head names.
+#[test]
+fn who_takes_a_value_again_is_not_taken_for_the_dead() {
+    let (heap, [a, b, c]) = ring(4, 0);
+    c.push_slice(&[1, 2]).unwrap();
+    a.claim::<CONSUMER>(1).unwrap();
+    heap.bury(1);
+    heap.occupy_again(1);
+    assert_eq!((b.recover(), b.pop()), (1, Ok(2)));
+    c.push(3).unwrap();
+    c.claim::<CONSUMER>(1).unwrap();
+    heap.bury(3);
+    heap.occupy_again(3);
+    assert_eq!(b.recover(), 1);
+    let leases = [b.lease().unwrap(), b.lease().unwrap()];
+    assert_eq!(c.recover(), 0, "stolen from the living");
+    a.push(4).unwrap();
+    assert_eq!((a.pop(), a.recover()), (Ok(4), 0));
+    leases.into_iter().for_each(Leased::release);
+    assert_works(&heap, 4);
+}
+
 /// The hint that a value was given back is lost with who has taken it down.
 #[test]
 fn recovery_finds_what_the_hint_has_lost() {
@@ -312,7 +349,11 @@ fn a_late_tag_does_not_name_the_next_occupant_for_long() {
             let late = heap.words.of_role(role).load(Relaxed);
             heap.bury(1);
             heap.occupy_again(1);
-            if role == CONSUMER { b.tag::<CONSUMER>(late) } else { b.tag::<PRODUCER>(late) }
+            if role == CONSUMER {
+                b.tag::<CONSUMER>(late)
+            } else {
+                b.tag::<PRODUCER>(late)
+            }
             if push_on {
                 c.push(3).unwrap();
                 assert_eq!(c.pop(), if role == CONSUMER { Ok(2) } else { Err(Refusal::Busy) });
