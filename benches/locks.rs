@@ -1,362 +1,235 @@
-//! What robustness costs: our lock beside a bare futex mutex and the C library's mutexes.
+//! What robustness costs: the locks of this library beside a bare futex and the C library's.
 //!
-//! Every contestant protects the same counter in the same shared page and has to get the sum right
-//! before it is timed. Contended rows run in two real processes, each pinned to a processor of its
-//! own, and count the operations of both. The last tables take the contestants in turns, round
-//! after round: machines drift, ratios hold.
+//! `cargo bench -p shmkit-benches --bench locks` prints, each from one run in turns:
 //!
-//! `cargo bench -p shmkit-benches --bench locks`; add `-- --test` for a quick pass.
-#![allow(unsafe_code)]
+//! - `lock/..`: enter, count, leave; alone, by two processes each on its processor, and by eight on
+//!   whatever there is. Every contestant has to get the sum right before it is timed.
+//! - `handover/..`: there and back between two processes that wait for each other, and
+//!   `barrier/..`: past a barrier of two; on one processor, and across processors.
+//! - the memory that objects take.
+//!
+//! `-- tables` leaves criterion out, `-- --test` is a quick pass.
+#![allow(missing_docs, unsafe_code)]
+#![allow(clippy::disallowed_types, reason = "the counter is no part of what is modelled")]
 
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, Throughput};
-use shmkit::Lock;
-use std::cell::UnsafeCell;
-use std::hint::{black_box, spin_loop};
-use std::mem::zeroed;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
-use std::time::{Duration, Instant};
+#[path = "support/bare.rs"]
+mod bare;
+#[path = "support/crew.rs"]
+mod crew;
+#[path = "support/memory.rs"]
+mod memory;
 
-/// What the two processes share. Everything is valid when zeroed.
-#[repr(C)]
-struct Page {
-    orders: Orders,
-    futex: Line<FutexMutex>,
-    plain: Line<UnsafeCell<libc::pthread_mutex_t>>,
-    robust: Line<UnsafeCell<libc::pthread_mutex_t>>,
-    counter: Line<AtomicU64>,
-}
+use bare::{FutexFlag, FutexMutex};
+use crew::{Contestant, Crew, Place, Shape, shared, turns_of_work};
+use criterion::{Criterion, Throughput};
+use shmkit::{Array, Lock, RLock, Region, Value};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
-#[repr(C, align(128))]
-struct Line<T>(T);
-
-/// What the peer is to do next.
-#[repr(C, align(128))]
-struct Orders {
-    /// Grows with each order.
-    number: AtomicU32,
-    contestant: AtomicU32,
-    operations: AtomicU64,
-    pause: AtomicU64,
-    ready: AtomicU32,
-    done: AtomicU32,
-}
-
-/// Drepper's three-state mutex, "Futexes Are Tricky": the floor for a lock that can sleep.
-#[repr(C)]
-struct FutexMutex(AtomicU32);
-
-impl FutexMutex {
-    fn lock(&self) {
-        if self.0.compare_exchange(0, 1, Acquire, Relaxed).is_err() {
-            self.lock_contended();
-        }
-    }
-
-    #[cold]
-    fn lock_contended(&self) {
-        while self.0.swap(2, Acquire) != 0 {
-            futex(&self.0, libc::FUTEX_WAIT, 2);
-        }
-    }
-
-    fn unlock(&self) {
-        if self.0.swap(0, Release) == 2 {
-            futex(&self.0, libc::FUTEX_WAKE, 1);
-        }
-    }
-}
-
-fn futex(word: &AtomicU32, operation: libc::c_int, value: u32) -> libc::c_long {
-    // SAFETY: the word is live, and no timeout is given.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, 0usize) }
-}
-
+/// What the lock protects: a plain increment, wrong at once if a lock does not exclude.
 #[derive(Clone, Copy)]
-enum Contestant {
-    Ours,
-    Futex,
-    Pthread,
-    PthreadRobust,
-}
-use Contestant::*;
+struct Counter(&'static AtomicU64);
 
-const ALL: [Contestant; 4] = [Ours, Futex, Pthread, PthreadRobust];
-
-impl Contestant {
-    fn name(self) -> &'static str {
-        match self {
-            Ours => "ours",
-            Futex => "futex_bare",
-            Pthread => "pthread",
-            PthreadRobust => "pthread_robust",
-        }
-    }
-}
-
-/// One of the two processes.
-struct Side {
-    page: &'static Page,
-    lock: Lock<()>,
-}
-
-impl Side {
-    /// Runs `operations` critical sections, each followed by `pause` turns of work outside.
-    fn run(&self, contestant: Contestant, operations: u64, pause: u64) {
-        let page = self.page;
-        match contestant {
-            Ours => self.repeat(operations, pause, || {
-                let _guard = self.lock.lock().unwrap();
-                self.count();
-            }),
-            Futex => self.repeat(operations, pause, || {
-                page.futex.0.lock();
-                self.count();
-                page.futex.0.unlock();
-            }),
-            Pthread => self.pthread(&page.plain.0, operations, pause),
-            PthreadRobust => self.pthread(&page.robust.0, operations, pause),
-        }
-    }
-
-    fn pthread(&self, mutex: &UnsafeCell<libc::pthread_mutex_t>, operations: u64, pause: u64) {
-        let mutex = mutex.get();
-        self.repeat(operations, pause, || {
-            // SAFETY: `start` has initialised both mutexes, and they are never destroyed.
-            unsafe {
-                assert_eq!(libc::pthread_mutex_lock(mutex), 0);
-                self.count();
-                assert_eq!(libc::pthread_mutex_unlock(mutex), 0);
-            }
-        });
-    }
-
-    /// One function for each contestant, so that none gets its neighbour's registers.
-    #[inline(never)]
-    fn repeat(&self, operations: u64, pause: u64, mut operation: impl FnMut()) {
-        for _ in 0..operations {
-            operation();
-            work(pause);
-        }
-    }
-
-    /// A plain increment: wrong at once if a lock does not exclude.
+impl Counter {
     #[inline(always)]
-    fn count(&self) {
-        let counter = &self.page.counter.0;
-        counter.store(counter.load(Relaxed) + 1, Relaxed);
+    fn count(self) {
+        self.0.store(self.0.load(Relaxed) + 1, Relaxed);
     }
 }
 
-#[inline(always)]
-fn work(turns: u64) {
-    let mut x = 1u64;
-    for _ in 0..turns {
-        x = black_box(x.wrapping_mul(3));
-    }
+/// All that exclude, the floor first.
+fn locks(counter: Counter) -> Vec<Contestant> {
+    // SAFETY: an atomic.
+    let futex: &FutexMutex = unsafe { shared() };
+    let plain = bare::mutex(libc::PTHREAD_MUTEX_STALLED);
+    let robust = bare::mutex(libc::PTHREAD_MUTEX_ROBUST);
+    let semaphore = bare::semaphore(1);
+    let write = bare::rwlock();
+    let lock = Lock::new(()).unwrap();
+    let rlock = RLock::new(()).unwrap();
+    vec![
+        Contestant::each("lock/bare futex", move || {
+            futex.lock();
+            counter.count();
+            futex.unlock();
+        }),
+        Contestant::each("lock/pthread", move || {
+            plain.call(libc::pthread_mutex_lock);
+            counter.count();
+            plain.call(libc::pthread_mutex_unlock);
+        }),
+        Contestant::each("lock/pthread robust", move || {
+            robust.call(libc::pthread_mutex_lock);
+            counter.count();
+            robust.call(libc::pthread_mutex_unlock);
+        }),
+        Contestant::each("lock/sem_t", move || {
+            semaphore.call(libc::sem_wait);
+            counter.count();
+            semaphore.call(libc::sem_post);
+        }),
+        Contestant::each("lock/pthread rw, write", move || {
+            write.call(libc::pthread_rwlock_wrlock);
+            counter.count();
+            write.call(libc::pthread_rwlock_unlock);
+        }),
+        Contestant::each("lock/our Lock", move || {
+            let _guard = lock.lock().unwrap();
+            counter.count();
+        }),
+        Contestant::each("lock/our RLock", move || {
+            let _guard = rlock.lock().unwrap();
+            counter.count();
+        }),
+    ]
 }
 
-/// How many turns of `work` take about 67 ns, the pause of BASELINES' contended rows.
-fn turns_of_67_ns() -> u64 {
-    const TURNS: u64 = 1_000_000;
-    let best = (0..5).map(|_| timed(|| work(TURNS))).min().unwrap();
-    (67 * TURNS / best.as_nanos().max(1) as u64).max(1)
+/// Readers of a lock for many readers, who look at the counter only.
+fn readers(counter: Counter) -> Vec<Contestant> {
+    let read = bare::rwlock();
+    vec![Contestant::each("lock/pthread rw, read", move || {
+        read.call(libc::pthread_rwlock_rdlock);
+        black_box(counter.0.load(Relaxed));
+        read.call(libc::pthread_rwlock_unlock);
+    })]
 }
 
-fn timed(f: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    f();
-    start.elapsed()
+/// Two that wait for each other, the floor first. An operation is the way there and back.
+fn handovers() -> Vec<Contestant> {
+    // SAFETY: atomics.
+    let flags: &[FutexFlag; 2] = unsafe { shared() };
+    let (mutex, condition) = (bare::mutex(libc::PTHREAD_MUTEX_STALLED), bare::condition());
+    // SAFETY: an atomic.
+    let turn: &AtomicU64 = unsafe { shared() };
+    let semaphores = [bare::semaphore(0), bare::semaphore(0)];
+    vec![
+        ping_pong("handover/bare futex", move |i| flags[i].set(), move |i| flags[i].take()),
+        ping_pong(
+            "handover/sem_t",
+            move |i| semaphores[i].call(libc::sem_post),
+            move |i| semaphores[i].call(libc::sem_wait),
+        ),
+        Contestant::new("handover/pthread cond", move |my| {
+            for _ in 0..my.operations {
+                mutex.call(libc::pthread_mutex_lock);
+                while turn.load(Relaxed) % 2 != my.member as u64 {
+                    // SAFETY: both are initialised, and this thread holds the mutex.
+                    unsafe { libc::pthread_cond_wait(condition.get(), mutex.get()) };
+                }
+                turn.store(turn.load(Relaxed) + 1, Relaxed);
+                condition.call(libc::pthread_cond_signal);
+                mutex.call(libc::pthread_mutex_unlock);
+            }
+        }),
+    ]
 }
 
-/// This process's side, and the forked peer, which ends with us.
-struct Pair {
-    side: Side,
-    contended: bool,
-}
-
-impl Pair {
-    fn start() -> Pair {
-        let page = shared_page();
-        init_pthread(&page.plain.0, libc::PTHREAD_MUTEX_STALLED);
-        init_pthread(&page.robust.0, libc::PTHREAD_MUTEX_ROBUST);
-        let side = Side { page, lock: Lock::new(()).unwrap() };
-        let cpus = allowed_cpus();
-        let contended = cpus.len() > 1;
-        if contended {
-            // SAFETY: no other thread runs yet, so the child may do as it likes.
-            if unsafe { libc::fork() } == 0 {
-                pin(cpus[1]);
-                obey(&side);
+/// Member 0 gives 0 and takes 1, member 1 the other way round.
+fn ping_pong(
+    name: &'static str,
+    give: impl Fn(usize) + 'static,
+    take: impl Fn(usize) + 'static,
+) -> Contestant {
+    Contestant::new(name, move |my| {
+        for _ in 0..my.operations {
+            if my.member == 0 {
+                give(0);
+                take(1);
+            } else {
+                take(0);
+                give(1);
             }
         }
-        pin(cpus[0]);
-        Pair { side, contended }
-    }
+    })
+}
 
-    /// Both sides run `operations` each; the time until both are through.
-    fn race(&self, contestant: Contestant, operations: u64, pause: u64) -> Duration {
-        let orders = &self.side.page.orders;
-        orders.contestant.store(contestant as u32, Relaxed);
-        orders.operations.store(operations, Relaxed);
-        orders.pause.store(pause, Relaxed);
-        let number = orders.number.fetch_add(1, Release) + 1;
-        futex(&orders.number, libc::FUTEX_WAKE, 1);
-        await_word(&orders.ready, number);
-        timed(|| {
-            orders.ready.store(0, Release);
-            self.side.run(contestant, operations, pause);
-            await_word(&orders.done, number);
-        })
-    }
+/// Barriers of two. An operation is one pass of both.
+fn barriers() -> Vec<Contestant> {
+    let pthread = bare::barrier(2);
+    vec![Contestant::each("barrier/pthread", move || pthread.pass())]
+}
 
-    /// Neither loses an increment.
-    fn check(&self, contestant: Contestant) {
-        let counter = &self.side.page.counter.0;
-        let before = counter.load(Relaxed);
-        self.side.run(contestant, 1000, 0);
-        assert_eq!(counter.load(Relaxed), before + 1000, "{} does not count", contestant.name());
-        if self.contended {
-            self.race(contestant, 100_000, 0);
-            assert_eq!(counter.load(Relaxed), before + 201_000, "{} races", contestant.name());
+/// Neither loses an increment.
+fn check(crew: &Crew, counter: Counter) {
+    let exclusive = |name: &str| name.starts_with("lock/") && !name.ends_with("read");
+    for (index, contestant) in crew.contestants().iter().enumerate() {
+        if exclusive(contestant.name) {
+            let before = counter.0.load(Relaxed);
+            let shape = Shape { members: 8, place: Place::Anywhere, operations: 2_000, pause: 0 };
+            crew.run(index, shape);
+            assert_eq!(counter.0.load(Relaxed), before + 16_000, "{} races", contestant.name);
         }
     }
 }
 
-/// The peer's life: sleeps until there is an order, obeys it, and ends with its parent.
-fn obey(side: &Side) -> ! {
-    // SAFETY: plain system calls.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-    let orders = &side.page.orders;
-    for number in 1.. {
-        while orders.number.load(Acquire) != number {
-            futex(&orders.number, libc::FUTEX_WAIT, number - 1);
+fn criterion(crew: &Crew, shapes: &[(&str, Shape)]) {
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(50))
+        .measurement_time(Duration::from_millis(200))
+        .configure_from_args();
+    for (title, shape) in shapes {
+        let mut group = criterion.benchmark_group(format!("lock/{title}"));
+        group.throughput(Throughput::Elements(u64::from(shape.members)));
+        for (index, contestant) in crew.contestants().iter().enumerate() {
+            if let Some(name) = contestant.name.strip_prefix("lock/") {
+                let run = |operations| crew.run(index, Shape { operations, ..*shape });
+                group.bench_function(name, |b| b.iter_custom(run));
+            }
         }
-        let contestant = ALL[orders.contestant.load(Relaxed) as usize];
-        let (operations, pause) = (orders.operations.load(Relaxed), orders.pause.load(Relaxed));
-        orders.ready.store(number, Release);
-        await_word(&orders.ready, 0);
-        side.run(contestant, operations, pause);
-        orders.done.store(number, Release);
+        group.finish();
     }
-    unreachable!("four billion orders later");
+    criterion.final_summary();
 }
 
-/// The two have a processor each, so spinning is the fastest start.
-fn await_word(word: &AtomicU32, value: u32) {
-    while word.load(Acquire) != value {
-        spin_loop();
-    }
-}
-
-fn shared_page() -> &'static Page {
-    // SAFETY: a fresh anonymous mapping, zeroed, page-aligned, never unmapped; `Page` is valid when
-    // zeroed.
-    unsafe {
-        let at = libc::mmap(
-            std::ptr::null_mut(),
-            size_of::<Page>(),
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        );
-        assert_ne!(at, libc::MAP_FAILED);
-        &*at.cast::<Page>()
-    }
-}
-
-fn init_pthread(mutex: &UnsafeCell<libc::pthread_mutex_t>, robustness: libc::c_int) {
-    // SAFETY: the mutex is zeroed memory that nobody uses yet, at its final address.
-    unsafe {
-        let mut attr = zeroed();
-        assert_eq!(libc::pthread_mutexattr_init(&mut attr), 0);
-        assert_eq!(libc::pthread_mutexattr_setpshared(&mut attr, libc::PTHREAD_PROCESS_SHARED), 0);
-        assert_eq!(libc::pthread_mutexattr_setrobust(&mut attr, robustness), 0);
-        assert_eq!(libc::pthread_mutex_init(mutex.get(), &attr), 0);
-    }
-}
-
-fn allowed_cpus() -> Vec<usize> {
-    // SAFETY: the set is plain data of the size stated.
-    unsafe {
-        let mut set: libc::cpu_set_t = zeroed();
-        assert_eq!(libc::sched_getaffinity(0, size_of_val(&set), &mut set), 0);
-        (0..libc::CPU_SETSIZE as usize).filter(|&cpu| libc::CPU_ISSET(cpu, &set)).collect()
-    }
-}
-
-fn pin(cpu: usize) {
-    // SAFETY: as above.
-    unsafe {
-        let mut set: libc::cpu_set_t = zeroed();
-        libc::CPU_SET(cpu, &mut set);
-        assert_eq!(libc::sched_setaffinity(0, size_of_val(&set), &set), 0);
-    }
-}
-
-fn bench(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    mut time: impl FnMut(Contestant, u64) -> Duration,
-) {
-    for contestant in ALL {
-        group.bench_function(contestant.name(), |b| b.iter_custom(|n| time(contestant, n)));
-    }
-}
-
-/// The contestants in turns, `rounds` times: the best round of each, which is the cost of the
-/// instructions where the machine is busy, the median, and both as ratios to the bare futex.
-fn table(title: &str, rounds: usize, mut nanos: impl FnMut(Contestant) -> f64) {
-    let mut rows = ALL.map(|_| Vec::new());
-    for _ in 0..rounds {
-        for contestant in ALL {
-            rows[contestant as usize].push(nanos(contestant));
-        }
-    }
-    rows.iter_mut().for_each(|row| row.sort_by(f64::total_cmp));
-    let columns = |row: &[f64]| [row[0], row[row.len() / 2]];
-    let floor = columns(&rows[Futex as usize]);
-    println!("\n{title}, {rounds} rounds in turns: best ns/op, ratio; median ns/op, ratio");
-    for contestant in ALL {
-        print!("  {:<16}", contestant.name());
-        for (value, floor) in columns(&rows[contestant as usize]).into_iter().zip(floor) {
-            print!("{value:>10.2} {:>5.2}", value / floor);
-        }
-        println!();
-    }
+fn memory() {
+    println!("\nmemory in bytes{:12}in a region   by itself", "");
+    memory::row("Lock<()>", || Lock::new(()), |r| Lock::new_in(r, ()));
+    memory::row("Lock<u64>", || Lock::new(0u64), |r| Lock::new_in(r, 0u64));
+    memory::row("Lock<[u64; 8]>", || Lock::new([0u64; 8]), |r| Lock::new_in(r, [0u64; 8]));
+    memory::row("RLock<u64>", || RLock::new(0u64), |r| RLock::new_in(r, 0u64));
+    memory::row("Value<u64>", || Value::new(0u64), |r| Value::new_in(r, 0u64));
+    let array = |r: &Region| Array::<u8>::new_in(r, 1000);
+    memory::row("Array<u8> of 1000", || Array::<u8>::zeroed(1000), array);
 }
 
 fn main() {
-    let pair = Pair::start();
-    ALL.iter().for_each(|&contestant| pair.check(contestant));
-    let pauses = [("back_to_back", 0), ("67ns_outside", turns_of_67_ns())];
+    // SAFETY: an atomic.
+    let counter = Counter(unsafe { shared() });
+    let contestants = [locks(counter), readers(counter), handovers(), barriers()];
+    let crew = Crew::start(8, contestants.into_iter().flatten().collect());
+    check(&crew, counter);
 
-    let mut criterion = Criterion::default().configure_from_args();
-    let mut group = criterion.benchmark_group("lock/uncontended");
-    group.throughput(Throughput::Elements(1));
-    bench(&mut group, |contestant, n| timed(|| pair.side.run(contestant, n, 0)));
-    group.finish();
-    if pair.contended {
-        for (name, pause) in pauses {
-            let mut group = criterion.benchmark_group(format!("lock/two_processes/{name}"));
-            group.throughput(Throughput::Elements(2));
-            bench(&mut group, |contestant, n| pair.race(contestant, n, pause));
-            group.finish();
-        }
+    let shape = |members, place, pause| Shape { members, place, operations: 50_000, pause };
+    let busy_outside = turns_of_work(67);
+    let mut shapes = vec![("uncontended", shape(1, Place::Apart, 0))];
+    if crew.processors() > 1 {
+        shapes.push(("two processes, 67 ns outside", shape(2, Place::Apart, busy_outside)));
+        shapes.push(("two processes, back to back", shape(2, Place::Apart, 0)));
     }
-    criterion.final_summary();
+    let eight = Shape { operations: 5_000, ..shape(8, Place::Anywhere, busy_outside) };
+    shapes.push(("eight processes, 67 ns outside", eight));
 
-    let quick = std::env::args().any(|arg| arg == "--test" || arg == "--list");
-    let (rounds, operations) = if quick { (1, 1_000) } else { (201, 100_000) };
-    let per = |elapsed: Duration, count: u64| elapsed.as_nanos() as f64 / count as f64;
-    table("lock/uncontended", rounds, |contestant| {
-        per(timed(|| pair.side.run(contestant, operations, 0)), operations)
-    });
-    if pair.contended {
-        for (name, pause) in pauses {
-            table(&format!("lock/two_processes/{name}"), rounds, |contestant| {
-                per(pair.race(contestant, operations, pause), 2 * operations)
-            });
-        }
+    let arguments: Vec<String> = std::env::args().collect();
+    if !arguments.iter().any(|arg| arg == "tables") {
+        criterion(&crew, &shapes);
     }
+    let quick = arguments.iter().any(|arg| arg == "--test" || arg == "--list");
+    let few =
+        |shape: Shape| Shape { operations: if quick { 10 } else { shape.operations }, ..shape };
+    let rounds = |rounds| if quick { 1 } else { rounds };
+    for (title, shape) in shapes {
+        crew.table(&format!("lock/{title}"), "lock/", rounds(101), few(shape), false);
+    }
+    let mut places = vec![("on one processor", Place::Together)];
+    if crew.processors() > 1 {
+        places.push(("across processors", Place::Apart));
+    }
+    for (title, place) in places {
+        let shape = few(Shape { operations: 300, ..shape(2, place, 0) });
+        crew.table(&format!("handover/{title}"), "handover/", rounds(51), shape, true);
+        crew.table(&format!("barrier/{title}"), "barrier/", rounds(51), shape, true);
+    }
+    memory();
 }

@@ -79,6 +79,20 @@ pub enum Error {
         /// The number of elements.
         len: usize,
     },
+    /// A slice is not as long as the range to copy from or to.
+    LengthMismatch {
+        /// The number of elements in the range.
+        expected: usize,
+        /// The number of elements in the slice.
+        found: usize,
+    },
+    /// A text is longer than the array.
+    TooLong {
+        /// The length of the text in bytes.
+        len: usize,
+        /// The length of the array.
+        room: usize,
+    },
     /// The handle belongs to the process that made it, and this is a forked child.
     WrongProcess,
     /// A message is still lent, in place: give it back first.
@@ -110,6 +124,10 @@ pub enum Error {
     OwnerDied,
     /// This thread holds the lock already.
     WouldDeadlock,
+    /// The parties of a barrier did not meet.
+    Broken,
+    /// A semaphore would get more permits than it can have.
+    OverRelease,
     /// The function is not part of the executable, so that a child could not find it.
     ForeignFunction,
     /// A child process did not return a value.
@@ -159,6 +177,12 @@ impl fmt::Display for Error {
             Error::OutOfRange { index, len } => {
                 write!(f, "index {index} is out of range for {len} elements")
             }
+            Error::LengthMismatch { expected, found } => {
+                write!(f, "a slice of {found} elements for a range of {expected}")
+            }
+            Error::TooLong { len, room } => {
+                write!(f, "{len} bytes of text for an array of {room}")
+            }
             Error::WrongProcess => f.write_str("the handle belongs to another process"),
             Error::Lent => f.write_str("a message is still lent, in place"),
             Error::HandleGone => f.write_str("the sender of the handle is gone"),
@@ -175,6 +199,8 @@ impl fmt::Display for Error {
             Error::Decode(why) => write!(f, "cannot decode the bytes: {why}"),
             Error::OwnerDied => f.write_str("the previous holder died inside its section"),
             Error::WouldDeadlock => f.write_str("this thread holds the lock already"),
+            Error::Broken => f.write_str("the barrier is broken"),
+            Error::OverRelease => f.write_str("more permits released than the semaphore can have"),
             Error::ForeignFunction => {
                 f.write_str("the function is not part of the executable of this process")
             }
@@ -208,6 +234,11 @@ impl From<Error> for io::Error {
 impl From<io::Error> for Error {
     fn from(e: io::Error) -> Error {
         use io::ErrorKind::{AlreadyExists, NotFound, StorageFull};
+        // One of ours may have travelled as an `io::Error`.
+        let e = match e.downcast::<Error>() {
+            Ok(ours) => return ours,
+            Err(e) => e,
+        };
         match e.kind() {
             AlreadyExists => Error::Exists,
             NotFound => Error::NotFound,

@@ -34,19 +34,24 @@ mod region {
     pub(crate) mod id;
 }
 
+pub use bytemuck::{Pod, Zeroable};
 pub use error::{Error, Result};
 
 #[cfg(not(loom))]
 pub use {
-    array::Array,
+    array::{Array, RawArray},
     lock::cell::Integer,
     lock::error::{LockError, OwnerDied},
     lock::guarded::LockGuard,
+    lock::nested::RLockGuard,
+    lock::permits::{AcquireError, OverRelease, Permit},
     lock::slice::ArrayGuard,
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
-    primitives::Lock,
+    primitives::{
+        Barrier, BoundedSemaphore, BrokenBarrier, Condition, Event, Lock, RLock, Semaphore,
+    },
     region::{Region, RegionOptions},
-    value::Value,
+    value::{RawValue, Value},
 };
 
 #[cfg(all(feature = "serde", not(loom)))]

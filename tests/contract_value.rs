@@ -1,17 +1,13 @@
-//! Do values and arrays do what the behaviour contract says, between processes, also when writers
-//! die?
+//! Do values do what the behaviour contract says, between processes, also when writers die?
 //!
 //! The ids at the end of the test names are the rows of the contract.
 
-#![allow(unsafe_code, reason = "plain types are declared as such")]
-
 mod common;
 
-use bytemuck::{Pod, Zeroable};
 use common::{LONG, fork, go_on, join, kill, park, reap, stop, unique};
 use shmkit::{
-    Array, ArrayGuard, Error, LockError, LockGuard, Pipe, Process, ProcessError, Region,
-    RegionOptions, Sender, Value,
+    Array, ArrayGuard, Error, LockError, LockGuard, Pipe, Pod, Process, ProcessError, RawArray,
+    RawValue, Receiver, Region, RegionOptions, Sender, Value, Zeroable,
 };
 use std::time::Duration;
 
@@ -64,13 +60,22 @@ macro_rules! round_trips {
     ($($type:ty: $first:expr, $second:expr;)*) => {$({
         let value = Value::<$type>::new($first).unwrap();
         let array = Array::<$type>::from_slice(&[$first, $second]).unwrap();
-        let child = Process::spawn((value.clone(), array.clone()), |v: Value<$type>, a: Array<$type>| {
-            assert!(v.get() == $first && a.get(0) == Some($first) && a.get(1) == Some($second));
-            v.set($second).unwrap();
-            a.set(0, $second).unwrap();
-        });
+        let raw = RawValue::<$type>::new($first).unwrap();
+        let raws = RawArray::<$type>::from_slice(&[$first, $second]).unwrap();
+        let child = Process::spawn(
+            (value.clone(), array.clone(), raw.clone(), raws.clone()),
+            |v: Value<$type>, a: Array<$type>, r: RawValue<$type>, s: RawArray<$type>| {
+                assert!(v.get() == $first && a.get(0) == Some($first) && a.get(1) == Some($second));
+                assert!(r.get() == $first && s.get(0) == Some($first) && s.get(1) == Some($second));
+                v.set($second).unwrap();
+                a.set(0, $second).unwrap();
+                r.set($second).unwrap();
+                s.set(0, $second).unwrap();
+            },
+        );
         join(&child.unwrap()).unwrap();
         assert!(value.get() == $second && array.get(0) == Some($second), stringify!($type));
+        assert!(raw.get() == $second && raws.get(0) == Some($second), stringify!($type));
     })*};
 }
 
@@ -94,17 +99,14 @@ fn every_type_code_round_trips_v2() {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[bytemuck(crate = "shmkit")]
 #[repr(C)]
 struct Point {
     x: f64,
     y: f64,
     n: [i32; 6],
 }
-// SAFETY: `repr(C)`, no padding, and any bytes are a value.
-unsafe impl Zeroable for Point {}
-// SAFETY: as above.
-unsafe impl Pod for Point {}
 
 #[test]
 fn structs_strings_and_arrays_are_doubled_by_a_child_test_sharedctypes() {
@@ -133,59 +135,139 @@ fn structs_strings_and_arrays_are_doubled_by_a_child_test_sharedctypes() {
 }
 
 #[test]
-fn an_array_has_a_fixed_length_zeros_and_checked_ranges_v4() {
-    let array = Array::<i32>::zeroed(10).unwrap();
-    assert_eq!((array.len(), array.is_empty()), (10, false));
-    assert_eq!(array.iter().collect::<Vec<_>>(), [0; 10]);
-    for n in 0..10 {
-        array.set(n, n as i32).unwrap();
+fn five_types_are_changed_by_a_child_test_value() {
+    fn check<T: Pod + PartialEq + std::fmt::Debug + Send>(before: T, after: T) {
+        let (locked, raw) = (Value::new(before).unwrap(), RawValue::new(before).unwrap());
+        assert_eq!((locked.get(), raw.get()), (before, before));
+        let news = (Value::new(after).unwrap(), RawValue::new(after).unwrap());
+        let args = (locked.clone(), raw.clone(), news.0, news.1);
+        let child = Process::spawn(
+            args,
+            |locked: Value<T>, raw: RawValue<T>, news: Value<T>, raw_news: RawValue<T>| {
+                *locked.lock().unwrap() = news.get();
+                raw.set(raw_news.get()).unwrap();
+            },
+        );
+        join(&child.unwrap()).unwrap();
+        assert_eq!((locked.get(), raw.get()), (after, after));
     }
-    assert_eq!(array.iter().sum::<i32>(), 45);
-    assert_eq!(array.get(10), None);
-    assert_eq!(array.get(usize::MAX), None);
-    assert!(matches!(array.set(10, 1), Err(Error::OutOfRange { index: 10, len: 10 })));
-    array.copy_from(2..5, &[-1, -2, -3]).unwrap();
-    let mut part = [9; 4];
-    array.copy_to(1..5, &mut part).unwrap();
-    assert_eq!(part, [1, -1, -2, -3]);
-    array.copy_to(10..10, &mut []).unwrap();
-    assert!(matches!(array.copy_to(9..11, &mut part[..2]), Err(Error::OutOfRange { .. })));
-    assert!(matches!(array.copy_from(0..usize::MAX, &[]), Err(Error::OutOfRange { .. })));
-    #[allow(clippy::reversed_empty_ranges)]
-    let backwards = array.copy_to(5..2, &mut []);
-    assert!(matches!(backwards, Err(Error::OutOfRange { .. } | Error::InvalidArgument(_))));
-    assert!(matches!(array.copy_from(0..3, &[1, 2]), Err(Error::InvalidArgument(_))));
-    assert_eq!(array.lock().unwrap()[..3], [0, 1, -1], "failures change nothing");
+    check(4343i32, 24234);
+    check(3.625f64, -4.25);
+    check(-232i16, 234);
+    check(1i64 << 33, 1 << 34);
+    check(b'x', b'y');
 }
 
 #[test]
-fn a_new_array_is_zeroed_where_an_old_one_was_test_array_from_size() {
-    for len in [10, 5000] {
-        for _ in 0..20 {
-            let array = Array::<u32>::zeroed(len).unwrap();
-            assert!(array.lock().unwrap().iter().all(|n| *n == 0));
-            array.lock().unwrap().fill(u32::MAX);
+fn a_raw_value_has_no_lock_and_no_owner_x24() {
+    let name = unique("raw");
+    let raw = RawValue::create(&name, [1u64; 3]).unwrap();
+    assert!(matches!(Value::<[u64; 3]>::open(&name), Err(Error::TypeMismatch { .. })));
+    assert!(matches!(RawValue::<[i64; 3]>::open(&name), Err(Error::TypeMismatch { .. })));
+    let child = Process::spawn((name.clone(),), |name: String| {
+        RawValue::open(&name).unwrap().set([2u64; 3]).unwrap();
+        common::die()
+    });
+    assert!(join::<()>(&child.unwrap()).is_err());
+    assert_eq!(raw.get(), [2; 3]);
+    raw.set([3; 3]).unwrap(); // a death is nobody's business
+    let region = Region::new(4096).unwrap();
+    let packed = RawValue::new_in(&region, 5i8).unwrap();
+    assert_eq!((raw.get(), packed.fetch_sub(6), packed.get()), ([3; 3], 5, -1));
+    assert_eq!(format!("{packed:?}"), "RawValue(-1)");
+}
+
+#[test]
+fn a_large_raw_value_is_never_torn_by_writers_that_are_killed_x24() {
+    let raw = RawValue::new([0u64; 40]).unwrap();
+    let start = || {
+        let seen = RawValue::new(0u64).unwrap();
+        let write = |raw: RawValue<[u64; 40]>, seen: RawValue<u64>| {
+            for n in 0.. {
+                let all = raw.get();
+                assert!(all.iter().all(|one| *one == all[0]), "{all:?}");
+                raw.set([n; 40]).unwrap();
+                seen.set(n).unwrap();
+            }
+        };
+        (Process::spawn((raw.clone(), seen.clone()), write).unwrap(), seen)
+    };
+    let survivor = start();
+    for _ in 0..8 {
+        let (victim, seen) = start();
+        while seen.get() < 100 {
+            let all = raw.get();
+            assert!(all.iter().all(|one| *one == all[0]), "{all:?}");
+        }
+        kill(&victim);
+        let so_far = survivor.1.get();
+        while survivor.1.get() < so_far + 100 {
+            assert!(survivor.0.is_alive(), "torn, or an error");
+            std::thread::yield_now();
         }
     }
-    let region = Region::new(64 << 10).unwrap();
-    let child = Process::spawn((Array::<u8>::new_in(&region, 4000).unwrap(),), |array| {
-        let array: Array<u8> = array;
-        array.lock().unwrap().fill(0xff);
-    });
-    join(&child.unwrap()).unwrap();
-    let next = Array::<u8>::new_in(&region, 4000).unwrap();
-    assert!(next.lock().unwrap().iter().all(|n| *n == 0));
+    kill(&survivor.0);
+    let all = raw.get();
+    assert!(all.iter().all(|one| *one == all[0]), "{all:?}");
 }
 
 #[test]
-fn strings_are_bytes_of_an_array_v5() {
-    let word = Array::<u8>::zeroed(5).unwrap();
-    let child = Process::spawn((word.clone(),), |word: Array<u8>| {
-        word.copy_from(0..3, b"zty").unwrap();
+fn every_operation_of_many_processes_is_exact_x25() {
+    type Four = [RawValue<u32>; 4];
+    let [bits, flips, least, most]: Four = [0, 0, u32::MAX, 0].map(|n| RawValue::new(n).unwrap());
+    let tickets = Value::new(0u64).unwrap();
+    let given = Value::new(0u64).unwrap();
+    let children: Vec<_> = (0..4u32)
+        .map(|id| {
+            let args = (
+                bits.clone(),
+                flips.clone(),
+                least.clone(),
+                most.clone(),
+                tickets.clone(),
+                given.clone(),
+                id,
+            );
+            Process::spawn(
+                args,
+                |bits: RawValue<u32>,
+                 flips: RawValue<u32>,
+                 least: RawValue<u32>,
+                 most: RawValue<u32>,
+                 tickets: Value<u64>,
+                 given: Value<u64>,
+                 id| {
+                    for n in 0..8000u32 {
+                        bits.fetch_or(1 << (n % 8 + id * 8));
+                        flips.fetch_xor(1 << (n % 32));
+                        least.fetch_min(1000 + (n * 7919 + id) % 8000);
+                        most.fetch_max((n * 7919 + id) % 8000);
+                        // A number goes round, and each finds it once.
+                        given.fetch_add(tickets.swap(u64::from(n) << 2 | u64::from(id)));
+                    }
+                    bits.fetch_and(!(1 << (id * 8)));
+                },
+            )
+            .unwrap()
+        })
+        .collect();
+    children.iter().for_each(|child| join(child).unwrap());
+    assert_eq!(bits.get(), 0xfefe_fefe);
+    assert_eq!(flips.get(), 0, "each bit an even number of times");
+    assert_eq!((least.get(), most.get()), (1000, 7999));
+    let all: u64 = (0..8000).flat_map(|n| (0..4).map(move |id| n << 2 | id)).sum();
+    assert_eq!(given.get() + tickets.get(), all);
+}
+
+#[test]
+fn floating_point_numbers_add_up_under_the_lock_x25() {
+    let sum = Value::new(0.0f32).unwrap();
+    let child = Process::spawn((sum.clone(),), |sum: Value<f32>| {
+        (0..4000).for_each(|_| sum.update(|s| *s += 0.25).unwrap());
     });
+    (0..4000).for_each(|_| sum.update(|s| *s -= 0.125).unwrap());
     join(&child.unwrap()).unwrap();
-    assert_eq!(word.iter().collect::<Vec<_>>(), b"zty\0\0");
-    assert!(matches!(word.copy_from(0..6, b"longer"), Err(Error::OutOfRange { .. })));
+    assert_eq!(sum.get(), 500.0);
 }
 
 #[test]
@@ -297,53 +379,54 @@ fn a_panic_in_an_update_leaves_the_value_and_counts_as_a_death() {
 }
 
 #[test]
-fn an_array_left_half_written_is_told_until_it_is_recovered() {
-    let array = Array::<u32>::zeroed(8).unwrap();
+fn a_forgotten_guard_is_a_death_once_its_process_has_no_handle_left() {
+    let value = Value::new(1u64).unwrap();
+    let array = Array::from_slice(&[1u64, 2]).unwrap();
     let (ready, say) = Pipe::<()>::simplex().unwrap();
-    let child = Process::spawn((array.clone(), say), |array: Array<u32>, say: Sender<()>| {
-        let mut all = array.lock().unwrap();
-        all[..4].fill(1);
-        say.send(()).unwrap();
-        park()
-    });
+    let (wait, go) = Pipe::<()>::simplex().unwrap();
+    let child = Process::spawn(
+        (value.clone(), array.clone(), say, wait),
+        |value: Value<u64>, array: Array<u64>, say: Sender<()>, wait: Receiver<()>| {
+            let mut guard = value.lock().unwrap();
+            *guard = 2;
+            std::mem::forget(guard);
+            std::mem::forget(array.lock().unwrap());
+            let handles = (value.clone(), array.clone());
+            drop((value, array));
+            assert!(matches!(handles.0.lock(), Err(LockError::WouldDeadlock)));
+            say.send(()).unwrap();
+            wait.recv_timeout(LONG).unwrap();
+            drop(handles);
+            say.send(()).unwrap();
+            park()
+        },
+    );
+    let child: Process = child.unwrap();
     ready.recv_timeout(LONG).unwrap();
-    kill::<()>(&child.unwrap());
-    for _ in 0..2 {
-        assert_eq!((array.get(3), array.get(4)), (Some(1), Some(0)));
-        assert!(matches!(array.set(0, 5), Err(Error::OwnerDied)));
-        assert!(matches!(array.copy_from(0..1, &[5]), Err(Error::OwnerDied)));
-        assert!(
-            matches!(array.lock(), Err(LockError::OwnerDied(died)) if died[..] == [1, 1, 1, 1, 0, 0, 0, 0])
-        );
-    }
-    let Err(LockError::OwnerDied(died)) = array.lock_timeout(LONG) else { panic!("clean") };
-    died.recover().fill(2);
-    assert_eq!(array.iter().collect::<Vec<_>>(), [2; 8]);
-    array.set(0, 5).unwrap();
+    assert!(matches!(value.try_lock(), Err(LockError::WouldBlock)), "a handle is left");
+    assert!(matches!(array.try_lock(), Err(LockError::WouldBlock)), "a handle is left");
+    go.send(()).unwrap();
+    ready.recv_timeout(LONG).unwrap();
+    assert!(matches!(value.lock_timeout(LONG), Err(LockError::OwnerDied(died)) if **died == 1));
+    assert!(matches!(array.lock_timeout(LONG), Err(LockError::OwnerDied(_))));
+    assert!(child.is_alive());
+    kill(&child);
 }
 
 #[test]
-fn a_panic_under_an_array_guard_counts_as_a_death() {
-    let array = Array::<u32>::zeroed(2).unwrap();
-    let caught = std::panic::catch_unwind(|| {
-        array.lock().unwrap()[0] = 1;
-        let _guard = array.lock().unwrap();
-        panic!("under the guard");
+fn a_process_that_forgot_a_guard_and_all_handles_is_another_owner_when_it_comes_back() {
+    let name = unique("forgotten");
+    let keeper = Value::create(&name, 1u64).unwrap();
+    let child = Process::spawn((name,), |name: String| {
+        let value = Value::<u64>::open(&name).unwrap();
+        std::mem::forget(value.lock().unwrap());
+        drop(value);
+        let again = Value::<u64>::open(&name).unwrap();
+        assert!(matches!(again.set(2), Err(LockError::OwnerDied(_))));
+        again.set(3).unwrap();
     });
-    assert!(caught.is_err());
-    assert!(matches!(array.set(0, 5), Err(Error::OwnerDied)));
-    assert_eq!(array.get(0), Some(1));
-}
-
-#[test]
-fn a_thread_reads_and_is_refused_to_write_what_it_holds_itself() {
-    let array = Array::from_slice(&[1u32, 2]).unwrap();
-    let mut guard = array.lock().unwrap();
-    guard[0] = 5;
-    assert_eq!((array.get(0), array.iter().sum::<u32>()), (Some(5), 7));
-    assert!(matches!(array.set(0, 1), Err(Error::WouldDeadlock)));
-    assert!(matches!(array.lock(), Err(LockError::WouldDeadlock)));
-    drop(guard);
+    join(&child.unwrap()).unwrap();
+    assert_eq!(keeper.get(), 3);
 }
 
 // ---- forks ----
@@ -388,74 +471,6 @@ fn a_forked_child_changes_values_and_arrays_as_another_process() {
 }
 
 // ---- edges ----
-
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u64; 8]);
-// SAFETY: `repr(C)`, no padding, and any bytes are a value.
-unsafe impl Zeroable for Line {}
-// SAFETY: as above.
-unsafe impl Pod for Line {}
-
-#[derive(Clone, Copy)]
-#[repr(C, align(256))]
-struct Page([u64; 32]);
-// SAFETY: `repr(C)`, no padding, and any bytes are a value.
-unsafe impl Zeroable for Page {}
-// SAFETY: as above.
-unsafe impl Pod for Page {}
-
-#[test]
-fn types_of_great_alignment_are_aligned_or_refused() {
-    let region = Region::new(64 << 10).unwrap();
-    let _odd = Value::new_in(&region, 1u8).unwrap();
-    for array in [Array::<Line>::zeroed(3).unwrap(), Array::new_in(&region, 3).unwrap()] {
-        let mut all = array.lock().unwrap();
-        assert_eq!(all.as_ptr().addr() % 64, 0);
-        all[2] = Line([9; 8]);
-        drop(all);
-        assert_eq!(array.get(2).unwrap().0, [9; 8]);
-    }
-    let value = Value::new_in(&region, Line([3; 8])).unwrap();
-    value.update(|line| line.0[7] = 4).unwrap();
-    assert_eq!(value.get().0[6..], [3, 4]);
-    assert!(matches!(Array::<Page>::zeroed(1), Err(Error::InvalidArgument(_))));
-    assert_eq!(Value::new(Page([1; 32])).unwrap().get().0, [1; 32]);
-}
-
-#[test]
-fn arrays_without_elements_or_bytes_are_arrays() {
-    let none = Array::<u64>::zeroed(0).unwrap();
-    assert!(none.is_empty() && none.get(0).is_none() && none.lock().unwrap().is_empty());
-    assert!(matches!(none.set(0, 1), Err(Error::OutOfRange { index: 0, len: 0 })));
-    assert!(Array::<u64>::from_slice(&[]).unwrap().iter().next().is_none());
-    for len in [0, 5, isize::MAX as usize, usize::MAX] {
-        let units = Array::<()>::zeroed(len).unwrap();
-        assert_eq!((units.len(), units.lock().unwrap().len()), (len, len));
-        assert_eq!(units.get(len), None);
-    }
-    let unit = Value::new(()).unwrap();
-    unit.update(|()| ()).unwrap();
-    let child = Process::spawn((unit, none), |unit: Value<()>, none: Array<u64>| {
-        unit.set(()).unwrap();
-        none.len()
-    });
-    assert_eq!(join(&child.unwrap()).unwrap(), 0);
-}
-
-#[test]
-fn lengths_beyond_all_memory_are_refused_precisely() {
-    let region = Region::new(4096).unwrap();
-    for len in [usize::MAX, usize::MAX / 8, 1 << 60, 1 << 57, 1 << 45] {
-        assert!(matches!(Array::<u64>::zeroed(len), Err(Error::NoMemory { .. })), "{len}");
-        let named = Array::<u64>::create(&unique("huge"), len);
-        assert!(matches!(named, Err(Error::NoMemory { .. } | Error::NoSpace)), "{len}");
-        let packed = Array::<u64>::new_in(&region, len);
-        assert!(matches!(packed, Err(Error::NoSpace | Error::NoMemory { .. })), "{len}");
-    }
-    assert_eq!(Array::<u64>::new_in(&region, 9).unwrap().len(), 9, "the region is as good as new");
-    assert!(common::left_behind(&unique("huge")).is_empty());
-}
 
 #[test]
 fn hundreds_of_objects_in_a_region_are_all_found_by_a_child() {
@@ -525,4 +540,6 @@ fn every_signature_compiles_as_the_contract_writes_it() {
     fn shared<T: Clone + Send + Sync + std::fmt::Debug>() {}
     shared::<Value<[f64; 100]>>();
     shared::<Array<[f64; 100]>>();
+    shared::<RawValue<[f64; 100]>>();
+    shared::<RawArray<[f64; 100]>>();
 }

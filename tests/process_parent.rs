@@ -177,6 +177,10 @@ roles! {
         daemon(park);
         die_of(libc::SIGKILL);
     }
+    role_dies_at_once_with_a_child {
+        Process::spawn((), wait_for_orphanage).unwrap();
+        die_of(libc::SIGKILL);
+    }
     role_lets_the_kernel_reap {
         // SAFETY: a disposition that needs no handler.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
@@ -518,6 +522,16 @@ fn a_daemon_whose_parent_dies_before_it_is_ready_dies_too_p20() {
 }
 
 #[test]
+fn a_child_that_is_no_daemon_starts_although_its_parent_dies_before_it_is_ready_p20() {
+    for _ in 0..20 {
+        let mut parent = play("role_dies_at_once_with_a_child");
+        parent.program.wait().unwrap();
+        let lines = parent.rest();
+        assert!(lines.len() == 2 && lines[1] == "orphaned", "{lines:?}");
+    }
+}
+
+#[test]
 fn children_that_somebody_else_reaps_are_still_understood() {
     is_right("role_lets_the_kernel_reap");
     is_right("role_has_a_thread_that_reaps_everything");
@@ -615,7 +629,7 @@ fn a_boot_record_of_somebody_else_is_refused_and_main_does_not_run() {
     let (ours, mut of_another_file, mut of_another_parent) =
         (real_record(), real_record(), real_record());
     of_another_file[16] ^= 1;
-    of_another_parent[8] ^= 1;
+    of_another_parent[8..16].copy_from_slice(&1u64.to_ne_bytes()); // lives, but did not start it
     // Ours is refused, too, when a shell stands between: it is not the parent that wrote it.
     for (record, exec) in [(ours, ""), (of_another_file, "exec"), (of_another_parent, "exec")] {
         std::fs::write(&path, record).unwrap();

@@ -7,6 +7,9 @@
 #[allow(dead_code)]
 mod program;
 
+#[path = "common/example.rs"]
+mod example;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -240,34 +243,9 @@ fn wordcount(arguments: &[&OsStr]) -> Run {
 
 fn command() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(PROGRAM.get_or_init(build));
+    let mut command = Command::new(PROGRAM.get_or_init(|| example::build("wordcount")));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
-}
-
-/// The example, as new as its source: `cargo test --test wordcount` alone does not build it.
-fn build() -> PathBuf {
-    let mut directory = std::env::current_exe().unwrap();
-    directory.pop();
-    directory.pop();
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        let profile = match directory.file_name().and_then(OsStr::to_str) {
-            Some("debug") | None => "dev",
-            Some(profile) => profile,
-        };
-        let mut build = Command::new(cargo);
-        build.args([
-            "build",
-            "--quiet",
-            "--offline",
-            "--example",
-            "wordcount",
-            "--profile",
-            profile,
-        ]);
-        assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
-    }
-    directory.join("examples/wordcount")
 }
 
 /// Waits for the end of a run, but not for ever.

@@ -76,8 +76,9 @@ impl<T: Pod> Cell<T> {
     const COPY: usize = size_of::<T>().div_ceil(WORD_BYTES);
     /// Whether the value is one atomic word.
     const ONE_WORD: bool = Self::COPY == 1;
-    /// Words in all; a value without bytes takes none.
-    const WORDS: usize = if Self::COPY < 2 { Self::COPY } else { 1 + 2 * Self::COPY };
+    /// Words in all; a value without bytes takes none. With less than two, anybody may publish at any
+    /// time.
+    pub(super) const WORDS: usize = if Self::COPY < 2 { Self::COPY } else { 1 + 2 * Self::COPY };
 
     /// How much memory a cell takes. Zeroed memory is a cell that holds zeros.
     pub const fn bytes_needed() -> usize {
@@ -187,10 +188,10 @@ impl<T: Pod> Cell<T> {
     }
 }
 
-/// The integers: a cell of these adds, subtracts and compares in place, without a lock.
+/// The integers: a cell of these is counted, compared and combined in place, without a lock.
 ///
 /// Sealed: `u8` to `u64`, `i8` to `i64`, `usize`, `isize`.
-pub trait Integer: Pod + Eq + sealed::Sealed {}
+pub trait Integer: Pod + Ord + sealed::Sealed {}
 
 mod sealed {
     pub trait Sealed {}
@@ -218,6 +219,53 @@ impl<T: Integer> Cell<T> {
     pub fn fetch_sub(&self, value: T) -> T {
         // publish, both ways: as `fetch_add`.
         value_of(self.word(0).fetch_sub(word_of(value), AcqRel))
+    }
+
+    /// Replaces the value and returns the one before.
+    pub fn swap(&self, value: T) -> T {
+        // publish, both ways: as `fetch_add`.
+        value_of(self.word(0).swap(word_of(value), AcqRel))
+    }
+
+    /// Keeps the bits that `value` has too, and returns the value before.
+    pub fn fetch_and(&self, value: T) -> T {
+        // publish, both ways: as `fetch_add`.
+        value_of(self.word(0).fetch_and(word_of(value), AcqRel))
+    }
+
+    /// Adds the bits of `value`, and returns the value before.
+    pub fn fetch_or(&self, value: T) -> T {
+        // publish, both ways: as `fetch_add`.
+        value_of(self.word(0).fetch_or(word_of(value), AcqRel))
+    }
+
+    /// Flips the bits of `value`, and returns the value before.
+    pub fn fetch_xor(&self, value: T) -> T {
+        // publish, both ways: as `fetch_add`.
+        value_of(self.word(0).fetch_xor(word_of(value), AcqRel))
+    }
+
+    /// Replaces the value by the greater of it and `value`, and returns the value before.
+    pub fn fetch_max(&self, value: T) -> T {
+        self.replace_unless(value, |found| found >= value)
+    }
+
+    /// Replaces the value by the smaller of it and `value`, and returns the value before.
+    pub fn fetch_min(&self, value: T) -> T {
+        self.replace_unless(value, |found| found <= value)
+    }
+
+    /// Replaces the value by `new` unless it is good enough, and returns the value before.
+    fn replace_unless(&self, new: T, is_good: impl Fn(T) -> bool) -> T {
+        // publish, Acquire: what was done before the value found.
+        let mut found = value_of(self.word(0).load(Acquire));
+        while !is_good(found) {
+            match self.compare_exchange(found, new) {
+                Ok(before) => return before,
+                Err(now) => found = now,
+            }
+        }
+        found
     }
 
     /// Replaces `current` by `new` if it is the value.

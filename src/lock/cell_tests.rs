@@ -145,3 +145,23 @@ fn concurrent_additions_all_count() {
     });
     assert_eq!(cell.read(), (4u64 * 10_000 * 3) as u16);
 }
+
+#[test]
+fn integers_are_compared_and_combined_in_place() {
+    let memory = Memory::filled(u64::MAX);
+    let cell = memory.cell::<i8>();
+    assert_eq!(cell.swap(0b0101), -1);
+    assert_eq!(cell.fetch_and(0b0110), 0b0101);
+    assert_eq!(cell.fetch_or(0b1000), 0b0100);
+    assert_eq!(cell.fetch_xor(0b1001), 0b1100);
+    assert_eq!(cell.fetch_max(-3), 5);
+    assert_eq!(cell.fetch_min(-3), 5);
+    assert_eq!(cell.fetch_min(4), -3);
+    assert_eq!(cell.fetch_max(9), -3);
+    assert_eq!(cell.read(), 9);
+    let cell = memory.cell::<u64>();
+    cell.publish(1 << 63);
+    assert_eq!(cell.fetch_min(3), 1 << 63);
+    assert_eq!(cell.fetch_max(u64::MAX), 3);
+    assert_eq!(cell.read(), u64::MAX);
+}

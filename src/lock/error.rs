@@ -52,6 +52,12 @@ impl<G> OwnerDied<G> {
         OwnerDied { guard, repair }
     }
 
+    /// The same news with less in hand; what the lock protects counts as good.
+    pub(crate) fn told(self) -> OwnerDied<()> {
+        drop(self.recover());
+        OwnerDied::new((), |()| {})
+    }
+
     /// Declares what the lock protects good, and goes on as its owner. Does not block.
     pub fn recover(mut self) -> G {
         (self.repair)(&mut self.guard);
@@ -80,6 +86,26 @@ impl<G> fmt::Display for OwnerDied<G> {
 }
 
 impl<G> std::error::Error for OwnerDied<G> {}
+
+impl<G> LockError<G> {
+    /// The same with what `wrap` makes of the guard, which `repair` declares good.
+    pub(crate) fn map<H>(self, wrap: impl FnOnce(G) -> H, repair: fn(&mut H)) -> LockError<H> {
+        match self {
+            LockError::OwnerDied(OwnerDied { guard, .. }) => {
+                LockError::OwnerDied(OwnerDied::new(wrap(guard), repair))
+            }
+            LockError::WouldBlock => LockError::WouldBlock,
+            LockError::Timeout => LockError::Timeout,
+            LockError::WouldDeadlock => LockError::WouldDeadlock,
+            LockError::Os(e) => LockError::Os(e),
+        }
+    }
+
+    /// The same error; a death is told without its guard, which is released.
+    pub(crate) fn without_guard(self) -> LockError<()> {
+        self.map(drop, |()| {})
+    }
+}
 
 impl<G> fmt::Debug for LockError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

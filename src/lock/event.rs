@@ -161,8 +161,9 @@ impl EventCount {
         state | ANNOUNCED | FRESH
     }
 
+    /// Whether somebody may be asleep: a fence and a load.
     #[inline]
-    fn is_announced(&self) -> bool {
+    pub(super) fn is_announced(&self) -> bool {
         // announce: partner is the fence in `announce`.
         fence(SeqCst);
         // Relaxed: ordered by the fence.

@@ -1,4 +1,4 @@
-//! A published value under a robust lock: the body of `Lock` and of `Value`.
+//! A published value under a robust lock: the body of `Lock`, of `Value` and of `RawValue`.
 //!
 //! ```text
 //! byte 0      8
@@ -71,17 +71,31 @@ impl<T: Pod> Guarded<T> {
         &self.cell
     }
 
+    /// Publishes a value, one writer at a time: values of one word need no more than their store,
+    /// and for larger ones the lock is held just as long. There is nothing that a death there could
+    /// leave to repair, so it is not told.
+    #[inline]
+    pub(crate) fn publish(&self, value: T) -> Result<(), LockError<()>> {
+        if Cell::<T>::WORDS < 2 {
+            self.cell.publish(value); // G1
+            return Ok(());
+        }
+        let repair = |hold: &mut Hold<'_>| hold.recover();
+        let _hold = match Hold::acquire(&self.lock, Deadline::Never, |hold| hold, repair) {
+            Ok(hold) => hold,
+            Err(LockError::OwnerDied(died)) => died.recover(),
+            Err(other) => return Err(other.without_guard()),
+        };
+        self.cell.publish(value); // G1
+        Ok(())
+    }
+
     #[inline]
     pub(crate) fn lock(
         &self,
         deadline: Deadline,
     ) -> Result<LockGuard<'_, T>, LockError<LockGuard<'_, T>>> {
-        Hold::acquire(
-            &self.lock,
-            deadline,
-            |hold| LockGuard { value: self.cell.read(), cell: &self.cell, edited: false, hold },
-            |guard| guard.hold.recover(),
-        )
+        LockGuard::acquire(&self.lock, &self.cell, deadline)
     }
 }
 
@@ -96,11 +110,53 @@ impl<T> Clone for Guarded<T> {
 ///
 /// The edit is made on a private copy and becomes visible by one word: whoever dies with a guard
 /// leaves the value as it was. A panic while the guard is held counts as such a death.
+///
+/// A guard that is forgotten ([`std::mem::forget`]) publishes nothing and keeps the lock as long as
+/// this process has a handle to its region. Once the last one is dropped, or the process has ended,
+/// the next owner gets the lock as after a death.
 pub struct LockGuard<'a, T: Pod> {
     value: T,
     cell: &'a Cell<T>,
     edited: bool,
     hold: Hold<'a>,
+}
+
+impl<'a, T: Pod> LockGuard<'a, T> {
+    #[inline]
+    fn acquire(
+        lock: &'a Pinned<RawLock>,
+        cell: &'a Cell<T>,
+        deadline: Deadline,
+    ) -> Result<LockGuard<'a, T>, LockError<LockGuard<'a, T>>> {
+        Hold::acquire(
+            lock,
+            deadline,
+            |hold| LockGuard { value: cell.read(), cell, edited: false, hold },
+            LockGuard::recover,
+        )
+    }
+
+    /// Publishes the edit and releases the lock, runs `meanwhile`, and acquires the lock again,
+    /// however long that takes.
+    pub(crate) fn set_free_while<R>(
+        self,
+        meanwhile: impl FnOnce() -> R,
+    ) -> (Result<LockGuard<'a, T>, LockError<LockGuard<'a, T>>>, R) {
+        let (lock, cell) = (self.hold.lock(), self.cell);
+        drop(self);
+        let done = meanwhile();
+        (LockGuard::acquire(lock, cell, Deadline::Never), done)
+    }
+
+    /// Whether this is a guard of this process, and not inherited by a fork.
+    pub(crate) fn is_held(&self) -> bool {
+        self.hold.is_ours()
+    }
+
+    /// Declares the value good.
+    pub(crate) fn recover(&mut self) {
+        self.hold.recover();
+    }
 }
 
 impl<T: Pod> Deref for LockGuard<'_, T> {

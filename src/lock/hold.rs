@@ -58,6 +58,11 @@ impl<'a> Hold<'a> {
         }
     }
 
+    /// The lock that is held.
+    pub(crate) fn lock(&self) -> &'a Pinned<RawLock> {
+        self.lock
+    }
+
     /// Declares what is protected good.
     pub(crate) fn recover(&mut self) {
         if self.is_ours() {
@@ -77,8 +82,9 @@ impl<'a> Hold<'a> {
         !self.panicking_before && std::thread::panicking()
     }
 
+    /// Whether this is no copy that a fork has made.
     #[inline(always)]
-    fn is_ours(&self) -> bool {
+    pub(crate) fn is_ours(&self) -> bool {
         self.who.is_still_me() // H1
     }
 }

@@ -4,25 +4,48 @@
 //! participant id in place of "locked", so that a survivor can tell whose lock it is and take it
 //! over by one compare-and-swap. No pthread object, no robust list, no pointer.
 //!
+//! Fairness comes late, as in Go's `sync.Mutex` (Vyukov 2017, its starvation mode) and parking_lot
+//! (d'Antras; after Pizlo, "Locking in WebKit", 2016): whoever comes by may take the free lock, which
+//! is what makes a lock fast, until somebody has waited for a millisecond. Their queues are lists
+//! in memory; ours are those that the kernel keeps for the two halves of the word.
+//!
 //! ```text
-//! bits 32..64        bit 31    bit 30      bits 0..30
-//! the owning thread  WAITERS   ABANDONED   id of the owning participant, 0 = free
+//! bit 63     bits 32..63         bit 31    bit 30      bits 0..30
+//! STARVING   the owning thread   WAITERS   ABANDONED   id of the owning participant, 0 = free
+//! `------ the high half ------'  `---------------- the low half ----------------'
 //! ```
 //!
-//! The low half is what the kernel looks at before a sleep.
+//! The kernel looks at the low half before the sleep of a waiter, and at the high half before the
+//! sleep of one who starves: each sees the flag that it depends on and the owner together.
 //!
 //! # Invariants
 //!
 //! - I1. Only the participant that the word names changes it to another owner or to free, unless
 //!   that participant is dead; the dead write nothing.
-//! - I2. Whoever sleeps has seen WAITERS set after its last wake-up and before it fell asleep; so a
-//!   release either finds WAITERS and wakes one, or nobody was asleep. (A killed waker, or a
-//!   wake-up that went to somebody who was then killed, breaks this; the cap of a sleep repairs it.)
+//! - I2. Whoever sleeps has seen the flag of its half set after its last wake-up and before it fell
+//!   asleep. A release that finds STARVING wakes one on the high half; if nobody slept there, or
+//!   without it, one that finds WAITERS wakes one on the low half. Whoever was woken sets
+//!   WAITERS, whether it takes the lock, sleeps again or leaves: it has used up the wake-up of
+//!   all others. So no sleeper is forgotten. (A killed waker, or a wake-up that went to somebody who
+//!   was then killed, breaks this; the cap of a sleep repairs it.)
 //! - I3. ABANDONED is set by whoever takes the lock over from the dead and by a release that says
 //!   so; only the owner's `mark_recovered` takes it away. While it stands, every acquisition is told
 //!   [`Acquired::OwnerDied`].
 //! - I4. Owner and thread come and go in one step. So a thread finds its participant and its own
 //!   number there exactly while it holds the lock, and is told instead of left to wait for itself.
+//! - I5. STARVING is set by a waiter that looks in vain a millisecond after its first sleep or later,
+//!   and goes when a release finds nobody asleep on the high half, so outlasts every release that
+//!   wakes one there. While it stands, the free lock is reserved: only those take it who have
+//!   slept for it, or who cannot.
+//!
+//! # Fairness
+//!
+//! A waiter looks at the word when it is woken and at the end of each nap, the first of which lasts
+//! five milliseconds; then it starves. From there on a newcomer lets it pass, and those who starve
+//! are served in the order in which they fell asleep: each of the n - 1 others that wait is served
+//! before it at most once, and may have been on its way to the lock already, so at most 2 (n - 1)
+//! pass it. (A nap that ends puts its sleeper at the end of the queue again, which matters to
+//! sections of milliseconds.)
 //!
 //! # Memory ordering
 //!
@@ -30,7 +53,7 @@
 //! |---|---|---|---|
 //! | hand-over | a release frees the word | an acquisition claims it | all that the owner wrote |
 //!
-//! Every change of the word is a read-modify-write, so the flags that waiters add in between do not
+//! Every change of the word is a read-modify-write, so the flags that come and go in between do not
 //! end the release sequence. Announcing needs no fence: the flag and the state are one word, and
 //! the kernel compares it again before the sleep.
 //! The writes of a dead owner are ordered before its take-over by the kernel, which frees the dead
@@ -41,32 +64,42 @@
 //! Killed before the first swap: nothing happened. While holding: whoever tries finds the owner dead
 //! at once, whoever waits finds it dead at the end of the first nap, and takes over. While
 //! repairing: ABANDONED stands again for the next. After the swap of a release but before the wake:
-//! a sleeper takes the free lock one cap later. While asleep: only WAITERS is left behind, which
-//! costs one vain wake-up.
+//! a sleeper takes the free lock one cap later. While asleep: only the flags are left behind, which
+//! cost one vain wake-up. Woken because it starved, but not there yet: the lock is reserved for
+//! nobody, and the next newcomer takes it after one nap; so it does if that waiter is stopped.
 //!
 //! # Limits
 //!
 //! A thread that ends while it holds the lock does not free it as long as its process lives.
-//! The lock is not fair: whoever comes by while it is free may take it.
+//! Whoever does not wait ([`Deadline::Now`], or a deadline that has passed) takes the lock whenever
+//! it is free, also from under those who starve: a refusal always means that somebody holds it.
 #![allow(unsafe_code)]
 
 use super::deadline::{Deadline, Naps};
-use super::token::token;
+use super::token::{TOKEN_BITS, token};
 use crate::region::id::{Liveness, ParticipantId};
 #[cfg(not(loom))]
 use crate::region::{OwnerField, OwnerWords, id::GENERATION_BITS};
-use crate::sync::{AtomicU64, Ordering, futex, spin_loop};
+use crate::sync::{AtomicU64, Ordering, futex, now, spin_loop};
 use Ordering::{Acquire, Relaxed, Release as Rel};
+use std::time::Duration;
 
 /// Free, nobody asleep, nothing to repair.
 const FREE: u64 = 0;
 /// A former owner died or gave up, and nobody has repaired what it left.
 const ABANDONED: u64 = 1 << 30;
-/// Somebody may be asleep.
+/// Somebody may be asleep on the low half.
 const WAITERS: u64 = 1 << 31;
+/// Somebody who has waited for long may be asleep on the high half.
+const STARVING: u64 = 1 << 63;
+const FLAGS: u64 = ABANDONED | WAITERS | STARVING;
+const _: () = assert!(32 + TOKEN_BITS == STARVING.trailing_zeros());
 
 /// Turns of the spin before the first sleep: about two microseconds, well below a wake-up.
 const SPINS: u32 = if cfg!(loom) { 1 } else { 100 };
+
+/// From its first sleep on, a waiter lets others pass for so long. In a model, until its second one.
+const PATIENCE: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
 
 /// The word of a robust lock; any bytes are valid, zeros are a free lock.
 #[repr(C)]
@@ -193,17 +226,36 @@ impl RawLock {
     /// The rest of [`RawLock::unlock`].
     #[cold]
     pub(super) fn release_flagged(&self, me: ParticipantId, release: Release) {
-        // Relaxed: we wrote it, and nobody else changes more than WAITERS (I1).
-        let word = self.word.load(Relaxed);
-        debug_assert!(is_owned_by(word, me), "unlocked by somebody else");
-        let left = match release {
-            Release::Clean => word & ABANDONED,
-            Release::Abandon => ABANDONED,
-        };
-        // hand-over, Release: as in `release`.
-        if self.word.swap(left, Rel) & WAITERS != 0 {
+        // Relaxed: what names us, we wrote.
+        debug_assert!(is_owned_by(self.word.load(Relaxed), me), "unlocked by somebody else");
+        if release == Release::Abandon {
+            // Relaxed: still ours, and freed below.
+            self.word.fetch_or(ABANDONED, Relaxed);
+        }
+        // hand-over, Release: as in `release`. STARVING stays, so that newcomers stay behind (I5).
+        let word = self.word.fetch_and(ABANDONED | STARVING, Rel);
+        if word & STARVING != 0 && futex::wake_high(&self.word, 1) != 0 {
+            return; // I2: whoever that was announces for the sleepers on the low half.
+        }
+        let late = if word & STARVING != 0 { self.end_starvation() } else { 0 };
+        if (word | late) & WAITERS != 0 {
             futex::wake_low(&self.word, 1);
         }
+    }
+
+    /// Opens the free lock to newcomers again, and returns the flags that it carried.
+    ///
+    /// Nobody slept on the high half; whoever takes the lock meanwhile will see to it in turn.
+    fn end_starvation(&self) -> u64 {
+        // Relaxed, here and below: publishes nothing, and keeps the release sequence.
+        let mut word = self.word.load(Relaxed);
+        while owner(word).is_none() && word & STARVING != 0 {
+            match self.word.compare_exchange(word, word & ABANDONED, Relaxed, Relaxed) {
+                Ok(_) => return word,
+                Err(now) => word = now,
+            }
+        }
+        0
     }
 
     /// Declares what the lock protects repaired: later owners acquire it clean.
@@ -214,6 +266,13 @@ impl RawLock {
         self.word.fetch_and(!ABANDONED, Relaxed);
     }
 
+    /// Whether what the lock protects awaits a repair; this answer does not go stale for its owner.
+    #[cold]
+    pub(super) fn is_abandoned(&self) -> bool {
+        // Relaxed: only the owner asks, and only the owner takes it away (I3).
+        self.word.load(Relaxed) & ABANDONED != 0
+    }
+
     /// Who owns the lock; stale at once unless it is the caller.
     #[allow(dead_code, reason = "reports and recursive locks call it")]
     pub fn owner(&self) -> Option<ParticipantId> {
@@ -221,10 +280,15 @@ impl RawLock {
     }
 
     /// Whether the calling thread holds the lock; this answer does not go stale.
-    #[allow(dead_code, reason = "recursive locks and conditions call it")]
     pub fn is_held(&self, who: &impl Liveness) -> bool {
         // Relaxed: if this thread holds the lock, it reads what it wrote itself (I4).
         is_owned_by(self.word.load(Relaxed), who.me())
+    }
+
+    /// Whether the lock is free and no flag stands.
+    #[cfg(any(loom, test))]
+    pub fn is_at_rest(&self) -> bool {
+        self.word.load(Relaxed) == FREE
     }
 
     /// The rest of [`RawLock::lock`].
@@ -239,35 +303,44 @@ impl RawLock {
             return Ok(Acquired::Clean);
         }
         let mut naps = Naps::new();
-        // Whom we slept for: still the owner after the sleep is reason to ask whether it lives.
-        let mut slept_for = None;
+        // When we went to sleep first, and whom we slept for at last: still the owner after the
+        // sleep is reason to ask whether it lives.
+        let (mut since, mut slept_for) = (None, None);
         loop {
             // Relaxed: an acquisition is ordered by its own compare-and-swap.
             let word = self.word.load(Relaxed);
-            let Some(owner) = owner(word) else {
-                // I2: we may have used up the wake-up of another sleeper, so we announce for it.
-                let waiters = if slept_for.is_some() { WAITERS } else { word & WAITERS };
-                match self.take(word, me, word & ABANDONED | waiters) {
-                    Some(acquired) => return Ok(acquired),
-                    None => continue,
+            let owner = owner(word);
+            let slept = since.is_some();
+            match owner {
+                None if word & STARVING == 0 || slept || deadline.has_passed() => {
+                    // I2: we may have used up another one's wake-up, so we announce for it.
+                    let waiters = if slept { WAITERS } else { 0 };
+                    match self.take(word, me, word & FLAGS | waiters) {
+                        Some(acquired) => return Ok(acquired),
+                        None => continue,
+                    }
                 }
-            };
-            if is_owned_by(word, me) {
-                return Err(LockFailure::WouldDeadlock);
-            }
-            if (slept_for == Some(owner) || deadline.has_passed()) && who.is_dead(owner) {
-                // I2: the dead one may have left sleepers without the flag.
-                match self.take(word, me, ABANDONED | WAITERS) {
-                    Some(acquired) => return Ok(acquired),
-                    None => continue,
+                None => {} // I5: one nap behind the starving.
+                Some(_) if is_owned_by(word, me) => return Err(LockFailure::WouldDeadlock),
+                Some(owner) => {
+                    let suspicious = slept_for == Some(owner) || deadline.has_passed();
+                    if suspicious && who.is_dead(owner) {
+                        // I2: the dead one may have left sleepers without the flag.
+                        match self.take(word, me, word & FLAGS | ABANDONED | WAITERS) {
+                            Some(acquired) => return Ok(acquired),
+                            None => continue,
+                        }
+                    }
                 }
             }
             if deadline == Deadline::Now {
                 return Err(LockFailure::WouldBlock);
             }
+            let starving = since.is_some_and(|since| now() - since >= PATIENCE);
+            let announced = word | WAITERS | if starving { STARVING } else { 0 };
             // Relaxed: publishes nothing, and keeps the release sequence of the hand-over.
-            if word & WAITERS == 0
-                && self.word.compare_exchange(word, word | WAITERS, Relaxed, Relaxed).is_err()
+            if announced != word
+                && self.word.compare_exchange(word, announced, Relaxed, Relaxed).is_err()
             {
                 continue;
             }
@@ -275,8 +348,12 @@ impl RawLock {
             let Some(nap) = naps.next(deadline) else {
                 return Err(LockFailure::Timeout);
             };
-            futex::wait_low(&self.word, (word | WAITERS) as u32, Some(nap));
-            slept_for = Some(owner);
+            since = since.or_else(|| Some(now()));
+            slept_for = owner;
+            match starving {
+                false => futex::wait_low(&self.word, announced as u32, Some(nap)),
+                true => futex::wait_high(&self.word, (announced >> 32) as u32, Some(nap)),
+            };
         }
     }
 
@@ -286,7 +363,7 @@ impl RawLock {
             // Relaxed: a hint; the acquisition is ordered.
             match self.word.load(Relaxed) {
                 FREE if self.take(FREE, me, 0).is_some() => return true,
-                word if word & (WAITERS | ABANDONED) != 0 => return false,
+                word if word & FLAGS != 0 => return false,
                 _ => spin_loop(),
             }
         }
@@ -315,7 +392,7 @@ pub(super) fn owned_by(me: ParticipantId) -> u64 {
 
 /// Whether this thread holds the lock for the participant `me`.
 fn is_owned_by(word: u64, me: ParticipantId) -> bool {
-    word & !(ABANDONED | WAITERS) == owned_by(me)
+    word & !FLAGS == owned_by(me)
 }
 
 fn owner(word: u64) -> Option<ParticipantId> {

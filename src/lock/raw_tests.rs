@@ -107,12 +107,100 @@ fn a_repair_cut_short_by_death_is_told_again() {
     assert_eq!(lock.lock(&alive(0), soon()), Ok(Acquired::OwnerDied));
 }
 
+/// Waits until somebody starves for the lock that the caller holds.
+fn await_starvation(lock: &RawLock) {
+    let end = soon();
+    while lock.word.load(Relaxed) & STARVING == 0 {
+        assert!(!end.has_passed(), "nobody starves");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn one_who_has_waited_for_long_says_so_until_it_had_its_turn() {
+    let (lock, me) = (RawLock::new(), alive(0));
+    assert_eq!(lock.lock(&me, soon()), Ok(Acquired::Clean));
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            assert_eq!(lock.lock(&alive(1), soon()), Ok(Acquired::Clean));
+            lock.unlock(&alive(1), Release::Clean);
+        });
+        await_starvation(&lock);
+        lock.unlock(&me, Release::Clean);
+    });
+    assert!(lock.is_at_rest(), "the flag is to go after its turn");
+}
+
+#[test]
+fn those_who_wait_behind_one_who_starves_are_woken_without_a_newcomer() {
+    let (lock, me) = (RawLock::new(), alive(0));
+    for _ in 0..20 {
+        assert_eq!(lock.lock(&me, soon()), Ok(Acquired::Clean));
+        std::thread::scope(|s| {
+            for number in 1..4 {
+                let lock = &lock;
+                s.spawn(move || {
+                    let who = alive(number);
+                    assert_eq!(lock.lock(&who, soon()), Ok(Acquired::Clean));
+                    lock.unlock(&who, Release::Clean);
+                });
+            }
+            await_starvation(&lock);
+            lock.unlock(&me, Release::Clean);
+        });
+        assert!(lock.is_at_rest());
+    }
+}
+
+#[test]
+fn a_lock_reserved_for_nobody_is_had_after_a_nap_or_at_once_by_who_does_not_wait() {
+    let me = alive(0);
+    // As one leaves it who is killed on its way to its turn.
+    for (word, acquired) in [
+        (STARVING, Acquired::Clean),
+        (STARVING | WAITERS, Acquired::Clean),
+        (STARVING | ABANDONED, Acquired::OwnerDied),
+    ] {
+        let brief = Deadline::after(Duration::from_nanos(1));
+        for deadline in [soon(), Deadline::Now, brief] {
+            let waits = !deadline.has_passed();
+            let lock = RawLock::new();
+            lock.word.store(word, Relaxed);
+            assert!(!lock.claim(owned_by(me.0)) && !lock.spin(me.0), "passed by a newcomer");
+            assert_eq!(lock.lock(&me, deadline), Ok(acquired));
+            assert!(!(waits && deadline.has_passed()), "only because it was late");
+            assert_ne!(lock.word.load(Relaxed) & STARVING, 0, "another may starve");
+            lock.mark_recovered();
+            lock.unlock(&me, Release::Clean);
+            assert!(lock.is_at_rest());
+        }
+    }
+}
+
+#[test]
+fn a_take_over_leaves_the_starving_their_turn() {
+    let (lock, me) = (orphan(), alive(0));
+    lock.word.fetch_or(STARVING, Relaxed);
+    assert_eq!(lock.lock(&me, soon()), Ok(Acquired::OwnerDied));
+    assert_ne!(lock.word.load(Relaxed) & STARVING, 0);
+    lock.unlock(&me, Release::Abandon);
+    assert_eq!(lock.word.load(Relaxed), ABANDONED);
+}
+
 #[test]
 fn any_word_is_a_lock_that_answers() {
     let me = alive(0);
-    for word in
-        [u64::MAX, WAITERS, ABANDONED, WAITERS | ABANDONED, 1, 1 << 32, !0 << 32, 0xdead_beef]
-    {
+    for word in [
+        u64::MAX,
+        WAITERS,
+        ABANDONED,
+        WAITERS | ABANDONED,
+        FLAGS,
+        1,
+        1 << 32,
+        !0 << 32,
+        0xdead_beef,
+    ] {
         let lock = RawLock::new();
         lock.word.store(word, Relaxed);
         match lock.lock(&me, Deadline::after(Duration::from_millis(1))) {

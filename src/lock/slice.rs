@@ -5,8 +5,8 @@
 //!      lock   elements
 //! ```
 //!
-//! - S1. Elements are reached only while the lock is held, so that `&mut [T]` is exclusive: the one
-//!   exception to "no `&mut` into a region". (A thread that holds the guard may copy elements out.)
+//! - S1. Elements are reached only through the guard, while the lock is held, so that `&mut [T]` is
+//!   exclusive: the one exception to "no `&mut` into a region".
 //! - S2. `len` and `base` were checked when the handle was made and are never read again.
 //!
 //! A guard edits in place. If its holder dies, the elements may be half written: the next owner is
@@ -51,10 +51,7 @@ impl<T: Pod> GuardedSlice<T> {
         if align_of::<T>() as u64 > ELEMENTS {
             return Err(Error::InvalidArgument("elements aligned to more than 128 bytes"));
         }
-        let bytes = (len as u64)
-            .checked_mul(size_of::<T>() as u64)
-            .and_then(|b| b.checked_add(ELEMENTS))
-            .ok_or(Error::NoMemory { asked_bytes: u64::MAX, available_bytes: u64::MAX })?;
+        let bytes = bytes_of_elements::<T>(ELEMENTS, len)?;
         let spec = Spec {
             kind: Kind::Array,
             element: Element::of::<T>(),
@@ -106,14 +103,25 @@ impl<T: Pod> GuardedSlice<T> {
         )
     }
 
-    /// Copies an element out. The caller holds the lock, in this very thread.
-    pub(crate) fn read_held(&self, index: usize) -> Option<T> {
+    /// Copies an element out, from the file instead of the mapping, as another process would: the
+    /// guard of this thread may have lent the elements in the mapping as `&mut` (S1).
+    pub(crate) fn read_file(&self, index: usize) -> Option<T> {
         if index >= self.len {
             return None;
         }
-        // SAFETY: S2; volatile, because the guard of this thread may be in use around this call.
-        Some(unsafe { self.base.add(index).read_volatile() })
+        let mut element = T::zeroed();
+        let offset = ELEMENTS + (index * size_of::<T>()) as u64;
+        self.lock.object().read_file(offset, bytemuck::bytes_of_mut(&mut element)).ok()?;
+        Some(element)
     }
+}
+
+/// How many bytes `len` elements take behind `offset`.
+pub(super) fn bytes_of_elements<T>(offset: u64, len: usize) -> Result<u64> {
+    let bytes = (len as u64).checked_mul(size_of::<T>() as u64);
+    // What no number can say is more than any machine has.
+    let none = Error::NoMemory { asked_bytes: u64::MAX, available_bytes: isize::MAX as u64 };
+    bytes.and_then(|bytes| bytes.checked_add(offset)).ok_or(none)
 }
 
 impl<T> Clone for GuardedSlice<T> {
@@ -126,6 +134,10 @@ impl<T> Clone for GuardedSlice<T> {
 ///
 /// If the holder dies or panics, the elements stay as they are at that moment, and the next owner
 /// is told.
+///
+/// A guard that is forgotten ([`std::mem::forget`]) keeps the lock as long as this process has a
+/// handle to its region. Once the last one is dropped, or the process has ended, the next owner gets
+/// the lock as after a death.
 pub struct ArrayGuard<'a, T: Pod> {
     base: NonNull<T>,
     len: usize,

@@ -3,6 +3,9 @@
 use crate::sync::{AtomicU32, Ordering};
 use std::cell::Cell;
 
+/// Bits of a token; one above it is left to a word that has 32 of them.
+pub(crate) const TOKEN_BITS: u32 = 31;
+
 /// This thread's number: never 0, never that of another thread of this process.
 #[inline]
 pub(crate) fn token() -> u32 {
@@ -14,11 +17,12 @@ pub(crate) fn token() -> u32 {
 
 #[cold]
 fn assign() -> u32 {
-    // Relaxed: only the counter's own order matters. Four billion threads later it wraps, and
+    // Relaxed: only the counter's own order matters. Two billion threads later it wraps, and
     // 0 is stepped over.
-    let mut token = NEXT.fetch_add(1, Ordering::Relaxed);
+    let next = || NEXT.fetch_add(1, Ordering::Relaxed) & ((1 << TOKEN_BITS) - 1);
+    let mut token = next();
     while token == 0 {
-        token = NEXT.fetch_add(1, Ordering::Relaxed);
+        token = next();
     }
     TOKEN.with(|mine| mine.set(token));
     token

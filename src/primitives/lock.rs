@@ -22,6 +22,13 @@ use std::time::Duration;
 /// kernel. The lock is not recursive: taking it twice in one thread is
 /// [`LockError::WouldDeadlock`], at once.
 ///
+/// Nobody starves. Whoever comes by may take the free lock, which is what makes it fast, until
+/// somebody has waited for a millisecond; then the lock goes to those who have waited for so long,
+/// in the order in which they came, before anybody else. (Only [`try_lock`](Lock::try_lock) takes it
+/// whenever it is free.) Eight processes on two processors that did nothing but take the lock,
+/// for sections of 50 us, passed one that waited at most 22 times; with the same lock without
+/// turns it was 1800 times. `tests/fairness.rs` measures it anew.
+///
 /// A lock made by [`Lock::new`] takes one page of memory and one descriptor in each process that
 /// uses it; [`Lock::new_in`] packs many into one region.
 ///

@@ -13,6 +13,15 @@ pub(crate) enum Kind {
     Records = 6,
     Pipe = 7,
     Mpmc = 16,
+    Semaphore = 8,
+    RwLock = 9,
+    RLock = 10,
+    Event = 11,
+    Condition = 12,
+    Barrier = 13,
+    RawValue = 14,
+    RawArray = 15,
+    BoundedSemaphore = 17,
 }
 
 impl Kind {
@@ -27,6 +36,15 @@ impl Kind {
             6 => "record ring",
             7 => "pipe",
             16 => "ring for many",
+            8 => "semaphore",
+            9 => "read-write lock",
+            10 => "recursive lock",
+            11 => "event",
+            12 => "condition",
+            13 => "barrier",
+            14 => "raw value",
+            15 => "raw array",
+            17 => "bounded semaphore",
             _ => return format!("object of kind {number}"),
         };
         name.to_owned()

@@ -22,7 +22,7 @@ pub(crate) use directory::{Element, OwnerField, OwnerWords};
 pub(crate) use kind::Kind;
 pub(crate) use mapping::Attached;
 #[allow(unused_imports)]
-pub(crate) use object::{Object, Pinned, Place, Spec};
+pub(crate) use object::{Object, Pinned, PinnedSlice, Place, Spec};
 #[cfg(feature = "serde")]
 pub(crate) use transfer::Arrival;
 pub(crate) use view::{Flag, Shared};
@@ -43,8 +43,26 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 /// Lets a handle `$name<T: Pod>`, whose `inner` is a `$inner<T>` made by `on(Object)`, be passed to
-/// another process wherever serde values are.
+/// another process wherever serde values are; or a handle `$name` without elements (`for $name`).
 macro_rules! passed_by_handle {
+    (for $name:ident in $inner:ident, $kind:ident) => {
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.inner.object().send(serializer, |_| Ok(None))
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<$name, D::Error> {
+                use crate::region::{Element, Kind, Object};
+                let arrival = Object::receive(d, Kind::$kind, Element::of::<()>())?;
+                let inner = $inner::on(arrival.object).map_err(serde::de::Error::custom)?;
+                Ok($name { inner })
+            }
+        }
+    };
     ($name:ident in $inner:ident, $kind:ident) => {
         #[cfg(feature = "serde")]
         impl<T: bytemuck::Pod> serde::Serialize for $name<T> {

@@ -4,10 +4,12 @@
 
 use super::Region;
 use super::directory::{Element, Entry, OwnerWords};
+use super::header::DEFAULT_PARTICIPANTS;
 use super::kind::Kind;
 use super::mapping::{Attached, Mapping};
 use super::view::{Shared, View};
 use crate::error::{Error, Result};
+use crate::sys::memory;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -21,6 +23,16 @@ pub(crate) enum Place<'a> {
     Named(&'a str),
     /// A region with others.
     In(&'a Region),
+}
+
+impl Place<'_> {
+    /// How many participants the region of the object has.
+    pub(crate) fn participants(self) -> u32 {
+        match self {
+            Place::In(region) => region.mapping().geometry().participants,
+            Place::Anonymous | Place::Named(_) => DEFAULT_PARTICIPANTS,
+        }
+    }
 }
 
 /// What a new object is.
@@ -146,11 +158,22 @@ impl Object {
         self.view()?.span(offset, len_bytes, align)
     }
 
+    /// Copies bytes of the object out by way of the file, not of the mapping.
+    pub(crate) fn read_file(&self, offset: u64, target: &mut [u8]) -> Result<()> {
+        self.view()?.span(offset, target.len() as u64, 1)?;
+        Ok(memory::read_at(self.mapping.fd(), self.entry.offset + offset, target)?)
+    }
+
     /// Puts memory behind a part of the object.
     #[allow(dead_code, reason = "objects that grow call it")]
     pub(crate) fn back(&self, offset: u64, len_bytes: u64) -> Result<()> {
         self.view()?.span(offset, len_bytes, 1)?;
         self.mapping.back(self.entry.offset + offset, len_bytes)
+    }
+
+    /// How many participants the region of the object has, as it was at open.
+    pub(crate) fn participants(&self) -> u32 {
+        self.mapping.geometry().participants
     }
 
     /// This process as a participant of the object's region.
@@ -209,3 +232,42 @@ impl<T> Clone for Pinned<T> {
 unsafe impl<T: Shared> Send for Pinned<T> {}
 // SAFETY: as above.
 unsafe impl<T: Shared> Sync for Pinned<T> {}
+
+/// Several `T` in a region, and the handle that keeps them mapped.
+pub(crate) struct PinnedSlice<T> {
+    first: NonNull<T>,
+    len: usize,
+    object: Object,
+}
+
+impl Object {
+    /// `len` times `T` from `offset` on, to be used for as long as the result lives.
+    pub(crate) fn pin_slice<T: Shared>(&self, offset: u64, len: usize) -> Result<PinnedSlice<T>> {
+        let bytes = (len as u64).checked_mul(size_of::<T>() as u64);
+        let bytes = bytes.ok_or(Error::Corrupt("length of a table"))?;
+        let first = self.span(offset, bytes, align_of::<T>() as u64)?.cast();
+        Ok(PinnedSlice { first, len, object: self.clone() })
+    }
+}
+
+impl<T: Shared> Deref for PinnedSlice<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        // SAFETY: `span` checked bounds and alignment, `object` keeps the mapping (M1), and
+        // `T: Shared` may be reached by `&T` from anywhere.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }
+    }
+}
+
+impl<T> Clone for PinnedSlice<T> {
+    fn clone(&self) -> PinnedSlice<T> {
+        PinnedSlice { first: self.first, len: self.len, object: self.object.clone() }
+    }
+}
+
+// SAFETY: `T: Shared` is all atomics, made to be used from any thread of any process.
+unsafe impl<T: Shared> Send for PinnedSlice<T> {}
+// SAFETY: as above.
+unsafe impl<T: Shared> Sync for PinnedSlice<T> {}

@@ -61,6 +61,11 @@ pub(crate) mod futex {
         std::ptr::from_ref(word).addr()
     }
 
+    /// Where the sleepers on the high half queue: apart from those on the low one.
+    fn high(word: &AtomicU64) -> usize {
+        address(word) + 1
+    }
+
     /// Sleeps while `word` holds `expected`, until woken or, if timed, until the caps strike.
     pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) -> Woken {
         sleep(address(word), || word.load(Ordering::SeqCst) == expected, timeout)
@@ -69,6 +74,11 @@ pub(crate) mod futex {
     /// [`wait`] on the low half of a word of 64 bits.
     pub(crate) fn wait_low(word: &AtomicU64, expected: u32, timeout: Option<Duration>) -> Woken {
         sleep(address(word), || word.load(Ordering::SeqCst) as u32 == expected, timeout)
+    }
+
+    /// [`wait`] on the high half of a word of 64 bits.
+    pub(crate) fn wait_high(word: &AtomicU64, expected: u32, timeout: Option<Duration>) -> Woken {
+        sleep(high(word), || (word.load(Ordering::SeqCst) >> 32) as u32 == expected, timeout)
     }
 
     fn sleep(address: usize, holds: impl Fn() -> bool, timeout: Option<Duration>) -> Woken {
@@ -104,6 +114,11 @@ pub(crate) mod futex {
     /// [`wake`] for the low half of a word of 64 bits.
     pub(crate) fn wake_low(word: &AtomicU64, count: u32) -> usize {
         rouse(address(word), count)
+    }
+
+    /// [`wake`] for the high half of a word of 64 bits.
+    pub(crate) fn wake_high(word: &AtomicU64, count: u32) -> usize {
+        rouse(high(word), count)
     }
 
     fn rouse(address: usize, count: u32) -> usize {

@@ -42,9 +42,27 @@ pub(crate) fn wake_low(word: &AtomicU64, count: u32) -> usize {
     wake(low_half(word), count)
 }
 
-/// Only an address for the kernel: this process accesses the word as a whole.
+/// [`wait`] on the high half of a word of 64 bits; the other half does not count.
+pub(crate) fn wait_high(word: &AtomicU64, expected: u32, timeout: Option<Duration>) -> Woken {
+    wait(high_half(word), expected, timeout)
+}
+
+/// [`wake`] for the high half of a word of 64 bits.
+pub(crate) fn wake_high(word: &AtomicU64, count: u32) -> usize {
+    wake(high_half(word), count)
+}
+
 fn low_half(word: &AtomicU64) -> &AtomicU32 {
+    half(word, usize::from(cfg!(target_endian = "big")))
+}
+
+fn high_half(word: &AtomicU64) -> &AtomicU32 {
+    half(word, usize::from(cfg!(target_endian = "little")))
+}
+
+/// Only an address for the kernel: this process accesses the word as a whole.
+fn half(word: &AtomicU64, index: usize) -> &AtomicU32 {
     let halves: *const AtomicU32 = std::ptr::from_ref(word).cast();
     // SAFETY: the half lies inside `word`, is aligned, and lives as long; any bits are valid.
-    unsafe { &*halves.add(usize::from(cfg!(target_endian = "big"))) }
+    unsafe { &*halves.add(index) }
 }

@@ -91,6 +91,20 @@ pub(crate) fn first_bytes<const N: usize>(fd: BorrowedFd<'_>) -> io::Result<Opti
     Ok((got == N).then_some(bytes))
 }
 
+/// Fills `target` with the bytes of a file from `offset` on.
+pub(crate) fn read_at(fd: BorrowedFd<'_>, offset: u64, target: &mut [u8]) -> io::Result<()> {
+    let mut done = 0;
+    while done < target.len() {
+        match rustix::io::pread(fd, &mut target[done..], offset + done as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(got) => done += got,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
 /// Forbids shrinking, growing and further seals for every holder of the memfd.
 pub(crate) fn seal(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(fcntl_add_seals(fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?)

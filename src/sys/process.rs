@@ -184,14 +184,30 @@ pub(crate) fn copy_above_stdio(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
 }
 
-/// A pidfd of our parent, provided that `pid` still is our parent's.
+/// A pidfd of the process that started us, which had this `pid`; of an orphan's parent, something
+/// that polls as readable as well.
 pub(crate) fn parent_pidfd(pid: u32) -> io::Result<OwnedFd> {
-    let gone = || io::Error::from_raw_os_error(libc::ESRCH);
-    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
-    let pidfd = pidfd_open(raw, PidfdFlags::empty())?;
+    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pidfd = raw.map_or(Err(Errno::SRCH), |raw| pidfd_open(raw, PidfdFlags::empty()));
     // The pid was our parent's when it was opened if it still is now: nothing else becomes our
     // parent under the pid of a dead one.
-    if std::os::unix::process::parent_id() == pid { Ok(pidfd) } else { Err(gone()) }
+    match pidfd {
+        Ok(pidfd) if std::os::unix::process::parent_id() == pid => Ok(pidfd),
+        Ok(_) | Err(Errno::SRCH) => Ok(eventfd(1, EventfdFlags::CLOEXEC)?),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Whether the process with this pid started us: it is our parent, or we are its orphan.
+pub(crate) fn is_parent(pid: u32) -> bool {
+    std::os::unix::process::parent_id() == pid || {
+        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        match raw.map(|raw| pidfd_open(raw, PidfdFlags::empty())) {
+            Some(Ok(pidfd)) => wait_for_end(pidfd.as_fd(), Some(Instant::now())).unwrap_or(false),
+            Some(Err(Errno::SRCH)) => true,
+            Some(Err(_)) | None => false,
+        }
+    }
 }
 
 /// Which of the processes have ended.

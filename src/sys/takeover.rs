@@ -10,9 +10,10 @@
 //!                   magic  pid  fingerprint  shim  entry  zero, to RECORD_BYTES
 //! ```
 //!
-//! - T1. A record is believed only when its pid is our parent's and its fingerprint is this
-//!   executable's: then [`Target::of`] made the offsets in a process that runs the same file. An
-//!   environment variable alone would be a way to jump anywhere.
+//! - T1. A record is believed only when its pid is our parent's, or that of a process which has
+//!   ended (we are its orphan then), and its fingerprint is this executable's: then [`Target::of`]
+//!   made the offsets in a process that runs the same file. An environment variable alone would be a
+//!   way to jump anywhere.
 //! - T2. A child whose record has the magic never returns from the take-over: `main` must not run
 //!   twice.
 //! - T3. The variable is removed before any other code of the job runs, and ignored in a
@@ -185,9 +186,9 @@ fn boot_number(text: &OsStr) -> Option<RawFd> {
 }
 
 fn run(control: OwnedFd, [_, parent, fingerprint, shim, entry]: [u64; 5], image: &Image) -> ! {
-    let is_ours = u64::from(std::os::unix::process::parent_id()) == parent;
+    let is_ours = u32::try_from(parent).is_ok_and(super::process::is_parent);
     if !is_ours || image.fingerprint() != fingerprint {
-        // T2: and there is nobody to report to: the parent is dead, or not the one that asked.
+        // T2: and there is nobody to report to: our parent is not the one that asked.
         eprintln!("shmkit: this process was not started by its parent, or from another file");
         std::process::exit(REFUSED);
     }

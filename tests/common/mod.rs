@@ -28,6 +28,18 @@ pub fn stop<R>(process: &Process<R>) {
     assert!(pid == process.pid() as i32 && libc::WIFSTOPPED(status));
 }
 
+/// Waits until the main thread of the process sleeps in the kernel, so has gone as far as it can.
+pub fn settle(pid: u32) {
+    let asleep = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let state = stat.rsplit(") ").next().unwrap().chars().next().unwrap();
+        matches!(state, 'S' | 'Z')
+    };
+    while !asleep() {
+        std::thread::yield_now();
+    }
+}
+
 pub fn go_on<R>(process: &Process<R>) {
     send(process, libc::SIGCONT);
 }

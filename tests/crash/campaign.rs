@@ -13,10 +13,10 @@ use std::collections::HashMap;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use crate::shared::{Shared, Watch, Zeroed};
+use crate::shared::{Shared, Text, Watch, Zeroed};
 use crate::step::{self, At, Victim};
 
 /// An operation and what must hold when it is cut short. Checks assert; a panic is the verdict.
@@ -117,8 +117,7 @@ struct Control {
     victim: Trace,
     rescuer: Trace,
     drifted: AtomicU64,
-    text_bytes: AtomicU64,
-    text: [AtomicU8; 4096],
+    text: Text,
 }
 
 // SAFETY: atomic words only.
@@ -270,13 +269,13 @@ impl Campaign {
 
     /// Forks a survivor for `job` and waits for its verdict.
     fn survive<S: Scenario>(&self, job: Job) -> Result<(), String> {
-        self.control.text_bytes.store(0, SeqCst);
+        self.control.text.clear();
         self.control.drifted.store(0, SeqCst);
         let pid = step::fork(|| {
             // SAFETY: plain call; a group of its own, to be killed with all that it forked.
             unsafe { libc::setpgid(0, 0) };
             let control = self.control.clone();
-            std::panic::set_hook(Box::new(move |panic| control.say(&panic.to_string())));
+            std::panic::set_hook(Box::new(move |panic| control.text.say(&panic.to_string())));
             stay_on_this_cpu();
             survivor::<S>(&self.control, job);
         });
@@ -291,7 +290,7 @@ impl Campaign {
             (0, left) if left.is_empty() => Ok(()),
             (0, left) => Err(format!("left behind: {left:?}")),
             (status, _) => {
-                Err(format!("{} (survivor: {})", self.control.said(), step::describe(status)))
+                Err(format!("{} (survivor: {})", self.control.text.said(), step::describe(status)))
             }
         }
     }
@@ -451,26 +450,6 @@ impl Path {
             }
         }
         format!("killed at {k} of {} ({address:#x})", self.len())
-    }
-}
-
-impl Control {
-    /// Adds a line to what the survivor has to say.
-    fn say(&self, line: &str) {
-        let start = self.text_bytes.load(SeqCst) as usize;
-        let bytes = line.bytes().map(|b| if b == b'\n' { b' ' } else { b });
-        let mut end = start;
-        for (cell, byte) in self.text[start..].iter().zip(bytes.chain([b' '])) {
-            cell.store(byte, SeqCst);
-            end += 1;
-        }
-        self.text_bytes.store(end as u64, SeqCst);
-    }
-
-    fn said(&self) -> String {
-        let len_bytes = self.text_bytes.load(SeqCst) as usize;
-        let bytes: Vec<u8> = self.text[..len_bytes].iter().map(|b| b.load(SeqCst)).collect();
-        String::from_utf8_lossy(&bytes).trim().into()
     }
 }
 

@@ -50,6 +50,39 @@ impl Helper {
         settle(self.pid);
     }
 
+    /// Waits until it starves for a lock: sleeps on the high half of a word of 64 bits.
+    pub fn starve(&self) {
+        let call = format!("/proc/{}/syscall", self.pid);
+        loop {
+            // Number and arguments; only "running" outside of the kernel.
+            let call = fs::read_to_string(&call).unwrap();
+            let mut fields = call.split_whitespace();
+            if fields.next() == Some(&libc::SYS_futex.to_string()) {
+                let word = fields.next().unwrap().trim_start_matches("0x");
+                let half = usize::from_str_radix(word, 16).unwrap() % 8;
+                if (half == 4) == cfg!(target_endian = "little") {
+                    return;
+                }
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Stops it, and returns once it stands still.
+    pub fn stop(&self) {
+        // SAFETY: plain calls; it is our child and not reaped, and a null status is not written.
+        unsafe {
+            libc::kill(self.pid, libc::SIGSTOP);
+            libc::waitpid(self.pid, std::ptr::null_mut(), libc::WUNTRACED);
+        }
+    }
+
+    /// Lets it go on that was stopped.
+    pub fn go_on(&self) {
+        // SAFETY: plain call, as above.
+        unsafe { libc::kill(self.pid, libc::SIGCONT) };
+    }
+
     /// Waits until it has ended, and insists that it ended well.
     pub fn join(self) {
         let status = step::wait(self.pid);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shmkit::{Lock, LockError, LockGuard, RegionOptions, Value};
+use shmkit::{Lock, LockError, LockGuard, RegionOptions};
 
 use crate::campaign::{DEADLINE, Death, Fate, Points, Scenario};
 use crate::helper::{Helper, Keeper, elsewhere};
@@ -15,10 +15,10 @@ pub fn tests() -> Vec<Test> {
         survives::<LockUnlock>("lock::lock_and_unlock"),
         survives::<LockUnlockFrozen>("lock::lock_and_unlock_while_another_tries"),
         survives::<UnlockWithWaiter>("lock::unlock_while_another_sleeps"),
+        survives::<UnlockWithStarving>("lock::unlock_while_another_starves"),
         survives::<BlockedWaiter>("lock::wait_for_the_lock"),
         survives::<TakeOver>("lock::take_over_from_the_dead"),
         survives::<SlotReuse>("lock::reuse_of_a_dead_holders_slot"),
-        survives::<SetValue>("value::set_and_update"),
     ]
 }
 
@@ -155,6 +155,37 @@ impl Scenario for UnlockWithWaiter {
     }
 }
 
+/// The one who unlocks dies before or after it wakes one who starves, and a third, who is to let
+/// that one pass, comes in between.
+struct UnlockWithStarving {
+    inner: UnlockWithWaiter,
+}
+
+impl Scenario for UnlockWithStarving {
+    const FATE: Fate = Fate::FreezeAndKill;
+
+    fn set_up() -> Self {
+        UnlockWithStarving { inner: UnlockWithWaiter::set_up() }
+    }
+
+    fn victim(&mut self) {
+        let mut guard = self.inner.lock.lock().unwrap();
+        let waiter = Helper::start(|| drop(acquire(&self.inner.lock)));
+        waiter.starve();
+        *guard = [1; 4];
+        begin();
+        drop(guard);
+    }
+
+    fn frozen(&mut self) {
+        self.inner.frozen();
+    }
+
+    fn check(&mut self, death: Death) {
+        self.inner.check(death);
+    }
+}
+
 /// The one who waits dies; what it has announced harms nobody.
 struct BlockedWaiter {
     lock: Lock<Data>,
@@ -265,44 +296,5 @@ impl Scenario for SlotReuse {
         assert!(!died || self.ledger.acknowledged() == 0, "the death was told twice");
         drop(guard);
         assert_works(&self.lock);
-    }
-}
-
-/// A value of several words changes at once.
-struct SetValue {
-    value: Value<Data>,
-    ledger: Shared<Ledger>,
-}
-
-impl Scenario for SetValue {
-    const FATE: Fate = Fate::FreezeAndKill;
-
-    fn set_up() -> Self {
-        SetValue { value: Value::new([0; 4]).unwrap(), ledger: Shared::new() }
-    }
-
-    fn victim(&mut self) {
-        self.value.set([0; 4]).unwrap();
-        begin();
-        self.ledger.begin();
-        self.value.set([1; 4]).unwrap();
-        self.ledger.acknowledge(1);
-        self.ledger.begin();
-        self.value.update(|data| *data = [number(data) + 1; 4]).unwrap();
-        self.ledger.acknowledge(2);
-    }
-
-    fn frozen(&mut self) {
-        let n = number(&self.value.get());
-        assert!((self.ledger.acknowledged()..=self.ledger.begun()).contains(&n));
-    }
-
-    fn check(&mut self, _: Death) {
-        let n = number(&self.value.get());
-        assert!((self.ledger.acknowledged()..=self.ledger.begun()).contains(&n));
-        let told = self.value.set([9; 4]);
-        assert!(matches!(told, Ok(()) | Err(LockError::OwnerDied(_))), "{told:?}");
-        drop(told);
-        assert!(matches!(number(&self.value.get()), 0..=9));
     }
 }

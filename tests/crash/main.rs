@@ -6,7 +6,10 @@
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_types, reason = "the ledger's atomics are no part of what is modelled")]
 
+mod barrier;
 mod campaign;
+mod condition;
+mod event;
 mod helper;
 mod lock;
 mod mpmc;
@@ -14,22 +17,19 @@ mod pipe;
 mod proof;
 mod region;
 mod ring;
+mod rlock;
+mod runner;
+mod semaphore;
 mod shared;
 mod spawn;
 mod step;
+mod value;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
-use std::time::Instant;
 
 use campaign::{DEADLINE, Report, Scenario};
-
-/// One line of the test list.
-pub struct Test {
-    name: String,
-    /// What to say of a success, or the failures.
-    run: Box<dyn Fn() -> Result<String, Vec<String>>>,
-}
+pub use runner::Test;
 
 /// A test that kills `S` at all its points; none may do harm.
 pub fn survives<S: Scenario>(name: &str) -> Test {
@@ -65,6 +65,12 @@ fn tests() -> Vec<Test> {
     tests.extend(proof::tests());
     tests.extend(region::tests());
     tests.extend(lock::tests());
+    tests.extend(value::tests());
+    tests.extend(rlock::tests());
+    tests.extend(semaphore::tests());
+    tests.extend(event::tests());
+    tests.extend(condition::tests());
+    tests.extend(barrier::tests());
     tests.extend(ring::tests());
     tests.extend(mpmc::tests());
     tests.extend(pipe::tests());
@@ -74,40 +80,7 @@ fn tests() -> Vec<Test> {
 
 fn main() -> ExitCode {
     bind_symbols_now();
-    let arguments = Arguments::parse(std::env::args().skip(1));
-    let (chosen, other): (Vec<Test>, Vec<Test>) =
-        tests().into_iter().partition(|test| arguments.choose(&test.name));
-    if arguments.list {
-        for test in &chosen {
-            println!("{}: test", test.name);
-        }
-        return ExitCode::SUCCESS;
-    }
-    println!("\nrunning {} tests", chosen.len());
-    let started = Instant::now();
-    let mut failed = Vec::new();
-    for test in &chosen {
-        match (test.run)() {
-            Ok(summary) => println!("{}: {summary}\ntest {} ... ok", test.name, test.name),
-            Err(failures) => {
-                println!("test {} ... FAILED", test.name);
-                failed.push((&test.name, failures));
-            }
-        }
-    }
-    for (name, failures) in &failed {
-        println!("\n---- {name} ----\n{}", failures.join("\n"));
-    }
-    println!(
-        "\ntest result: {}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; \
-         finished in {:.2}s\n",
-        if failed.is_empty() { "ok" } else { "FAILED" },
-        chosen.len() - failed.len(),
-        failed.len(),
-        other.len(),
-        started.elapsed().as_secs_f64()
-    );
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) }
+    runner::run(tests())
 }
 
 /// Starts this program anew with lazy binding off: the dynamic linker's work at the first call of a
@@ -121,43 +94,5 @@ fn bind_symbols_now() {
             .env("LD_BIND_NOW", "1")
             .exec();
         panic!("cannot start anew: {error}");
-    }
-}
-
-/// What of libtest's command line applies here.
-#[derive(Default)]
-struct Arguments {
-    filters: Vec<String>,
-    skips: Vec<String>,
-    exact: bool,
-    list: bool,
-    ignored_only: bool,
-}
-
-impl Arguments {
-    fn parse(mut words: impl Iterator<Item = String>) -> Arguments {
-        let mut arguments = Arguments::default();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "--exact" => arguments.exact = true,
-                "--list" => arguments.list = true,
-                "--ignored" => arguments.ignored_only = true,
-                "--skip" => arguments.skips.extend(words.next()),
-                "--test-threads" | "--format" | "--color" | "--logfile" | "-Z" => {
-                    words.next();
-                }
-                flag if flag.starts_with('-') => {}
-                _ => arguments.filters.push(word),
-            }
-        }
-        arguments
-    }
-
-    fn choose(&self, name: &str) -> bool {
-        let meets =
-            |filter: &String| if self.exact { name == filter } else { name.contains(filter) };
-        !self.ignored_only
-            && (self.filters.is_empty() || self.filters.iter().any(meets))
-            && !self.skips.iter().any(meets)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::SeqCst};
 
 /// A `T` in zeroed memory that children of this process share with it.
 ///
@@ -94,6 +94,36 @@ impl Ledger {
     /// What the acknowledged operations returned, in order.
     pub fn answers(&self) -> Vec<u64> {
         self.answers[..self.acknowledged() as usize].iter().map(|a| a.load(SeqCst)).collect()
+    }
+}
+
+/// What processes that may die at any moment have to say: lines, one after the other.
+pub struct Text {
+    len_bytes: AtomicU64,
+    bytes: [AtomicU8; 4096],
+}
+
+// SAFETY: atomic words only.
+unsafe impl Zeroed for Text {}
+
+impl Text {
+    pub fn say(&self, line: &str) {
+        let line = line.bytes().map(|b| if b == b'\n' { b' ' } else { b }).chain([b' ']);
+        let len_bytes = line.clone().count() as u64;
+        let start = self.len_bytes.fetch_add(len_bytes, SeqCst) as usize;
+        for (cell, byte) in self.bytes.iter().skip(start).zip(line) {
+            cell.store(byte, SeqCst);
+        }
+    }
+
+    pub fn said(&self) -> String {
+        let len_bytes = self.len_bytes.load(SeqCst) as usize;
+        let bytes: Vec<u8> = self.bytes.iter().take(len_bytes).map(|b| b.load(SeqCst)).collect();
+        String::from_utf8_lossy(&bytes).trim().into()
+    }
+
+    pub fn clear(&self) {
+        self.len_bytes.store(0, SeqCst);
     }
 }
 

@@ -134,8 +134,16 @@ fn is_an_edge(give: fn(&Cell<u8>), take: fn(&Cell<u8>) -> bool) {
 
 #[test]
 fn operations_on_an_integer_give_and_take_what_was_done_before() {
-    let gives: [fn(&Cell<u8>); 3] =
-        [|c| _ = c.fetch_add(1), |c| _ = c.fetch_sub(255), |c| _ = c.compare_exchange(0, 1)];
+    let gives: [fn(&Cell<u8>); 8] = [
+        |c| _ = c.fetch_add(1),
+        |c| _ = c.fetch_sub(255),
+        |c| _ = c.compare_exchange(0, 1),
+        |c| _ = c.swap(1),
+        |c| _ = c.fetch_or(1),
+        |c| _ = c.fetch_xor(1),
+        |c| _ = c.fetch_max(1),
+        |c| c.publish(1),
+    ];
     let takes: [fn(&Cell<u8>) -> bool; 4] = [
         |c| c.compare_exchange(0, 2) == Err(1),
         |c| c.read() == 1,
@@ -150,8 +158,17 @@ fn operations_on_an_integer_give_and_take_what_was_done_before() {
 }
 
 #[test]
-fn an_addition_and_a_subtraction_take_what_was_done_before() {
-    let takes: [fn(&Cell<u16>) -> u16; 2] = [|c| c.fetch_add(0), |c| c.fetch_sub(0)];
+fn every_operation_takes_what_was_done_before() {
+    let takes: [fn(&Cell<u16>) -> u16; 8] = [
+        |c| c.fetch_add(0),
+        |c| c.fetch_sub(0),
+        |c| c.swap(2),
+        |c| c.fetch_and(0),
+        |c| c.fetch_or(0),
+        |c| c.fetch_xor(1),
+        |c| c.fetch_min(0),
+        |c| c.fetch_max(0),
+    ];
     for take in takes {
         loom::model(move || {
             let place = Place::new();
@@ -165,6 +182,34 @@ fn an_addition_and_a_subtraction_take_what_was_done_before() {
             giver.join().unwrap();
         });
     }
+}
+
+#[test]
+fn a_masking_gives_what_was_done_before() {
+    loom::model(|| {
+        let place = Place::new();
+        place.cell().publish(3u8);
+        let giver = spawn(&place, |p| {
+            p.write_before(7);
+            p.cell().fetch_and(1u8);
+        });
+        if place.cell::<u8>().read() == 1 {
+            assert_eq!(place.read_before(), 7);
+        }
+        giver.join().unwrap();
+    });
+}
+
+#[test]
+fn of_two_the_greater_stays() {
+    loom::model(|| {
+        let place = Place::new();
+        let other = spawn(&place, |p| _ = p.cell::<u8>().fetch_max(200));
+        let before = place.cell::<u8>().fetch_max(100);
+        assert!(before == 0 || before == 200);
+        other.join().unwrap();
+        assert_eq!(place.cell::<u8>().read(), 200);
+    });
 }
 
 #[test]

@@ -111,6 +111,81 @@ fn every_sleeper_is_woken() {
     });
 }
 
+/// In a model whoever looks a second time in vain starves.
+#[test]
+fn those_who_starve_are_woken_and_so_are_those_who_let_them_pass() {
+    loom::model(|| {
+        let (room, [a, b, c]) = (Arc::new(Room::default()), people());
+        let _ = room.enter(&a);
+        let others = [&b, &c].map(|who| spawn(&room, who, |room, who| room.pass(&who)));
+        room.leave(&a);
+        for _ in 0..2 {
+            let _ = room.pass(&a);
+        }
+        let _ = others.map(|other| assert_eq!(other.join().unwrap(), Acquired::Clean));
+        assert_eq!(room.count(&a), 4);
+        assert!(room.lock.is_at_rest());
+    });
+}
+
+#[test]
+fn two_who_starve_at_once_are_woken_one_after_the_other() {
+    loom::model(|| {
+        let (room, [a, b, c]) = (Arc::new(Room::default()), people());
+        let _ = room.enter(&a);
+        let others = [&b, &c].map(|who| spawn(&room, who, |room, who| room.pass(&who)));
+        model::let_caps_strike(2);
+        room.leave(&a);
+        let _ = others.map(|other| assert_eq!(other.join().unwrap(), Acquired::Clean));
+        assert_eq!(room.count(&a), 2);
+        assert!(room.lock.is_at_rest());
+    });
+}
+
+#[test]
+fn one_who_starves_and_gives_up_does_not_keep_the_wake_up_of_another() {
+    loom::model(|| {
+        let (room, [a, b, c]) = (Arc::new(Room::default()), people());
+        let _ = room.enter(&a);
+        let hasty = spawn(&room, &b, |room, b| {
+            if room.lock.lock(&b, Deadline::after(model::STEP)).is_ok() {
+                room.leave(&b);
+            }
+        });
+        let patient = spawn(&room, &c, |room, c| room.pass(&c));
+        room.leave(&a);
+        let _ = room.enter(&a);
+        model::pass_time();
+        room.leave(&a);
+        let _ = room.pass(&a);
+        hasty.join().unwrap();
+        assert_eq!(patient.join().unwrap(), Acquired::Clean);
+        assert_eq!(room.count(&a), 2);
+    });
+}
+
+#[test]
+fn who_does_not_wait_is_refused_only_while_somebody_holds_the_lock() {
+    loom::model(|| {
+        let (room, [a, b]) = (Arc::new(Room::default()), people());
+        let _ = room.enter(&a);
+        let other = spawn(&room, &b, |room, b| room.pass(&b));
+        room.leave(&a);
+        let _ = room.enter(&a);
+        room.leave(&a);
+        if room.lock.try_lock(&a).is_ok() {
+            room.visit();
+            room.leave(&a);
+        } else {
+            // The other had it then, or has it still.
+            let _ = other.join().unwrap();
+            return assert_eq!(room.count(&a), 1);
+        }
+        let _ = other.join().unwrap();
+        assert_eq!(room.count(&a), 2);
+    });
+}
+
 #[test]
 fn a_sleeper_that_gives_up_does_not_keep_the_wake_up_of_another() {
     loom::model(|| {
@@ -126,7 +201,7 @@ fn a_sleeper_that_gives_up_does_not_keep_the_wake_up_of_another() {
         model::pass_time();
         let _ = room.pass(&a);
         hasty.join().unwrap();
-        patient.join().unwrap();
+        assert_eq!(patient.join().unwrap(), Acquired::Clean);
     });
 }
 
@@ -174,6 +249,22 @@ fn an_owner_that_dies_while_others_sleep_is_replaced() {
         model::let_caps_strike(1);
         let told = others.map(|other| other.join().unwrap());
         assert_eq!(told.iter().filter(|&&t| t == Acquired::OwnerDied).count(), 1);
+    });
+}
+
+#[test]
+fn an_owner_that_dies_while_others_starve_is_replaced() {
+    loom::model(|| {
+        let (room, [dead, a, b, last]) = (Arc::new(Room::default()), people());
+        let _ = room.enter(&dead);
+        let others = [&a, &b].map(|who| spawn(&room, who, |room, who| room.pass(&who)));
+        room.leave(&dead);
+        let _ = room.enter(&dead);
+        dead.die();
+        model::let_caps_strike(2);
+        let told = others.map(|other| other.join().unwrap());
+        assert!(told.iter().filter(|&&t| t == Acquired::OwnerDied).count() <= 1);
+        assert_eq!(room.count(&last), 2);
     });
 }
 

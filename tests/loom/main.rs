@@ -5,6 +5,9 @@
 #![cfg(loom)]
 
 mod cell;
+mod elements;
 mod event;
 mod lock;
+mod rlock;
+mod semaphore;
 mod world;

@@ -1,4 +1,10 @@
-//! `Array<T>`: a fixed number of elements that processes share.
+//! `Array<T>`: a fixed number of elements that processes share, with a lock or without one.
+
+mod range;
+mod raw;
+mod text;
+
+pub use raw::RawArray;
 
 use crate::error::{Error, Result};
 use crate::lock::deadline::Deadline;
@@ -6,8 +12,9 @@ use crate::lock::error::LockError;
 use crate::lock::slice::{ArrayGuard, GuardedSlice};
 use crate::region::{Place, Region};
 use bytemuck::Pod;
+use range::{as_many, within};
 use std::fmt;
-use std::ops::Range;
+use std::ops::RangeBounds;
 use std::time::Duration;
 
 /// A fixed number of elements in shared memory, under one lock.
@@ -30,6 +37,13 @@ use std::time::Duration;
 /// assert_eq!(squares.iter().sum::<u64>(), 30);
 /// # Ok::<(), shmkit::Error>(())
 /// ```
+///
+/// Who comes from Python: `Array(code, n)` is `Array::<T>::zeroed(n)` (the table at
+/// [`Value`](crate::Value) says which `T`), `Array(code, list)` is [`from_slice`](Array::from_slice),
+/// `a[i]` is [`get`](Array::get) and [`set`](Array::set), `a[i:j]` is [`to_vec`](Array::to_vec) and
+/// [`copy_from`](Array::copy_from), `with a.get_lock()` is [`lock`](Array::lock), which lends what
+/// `a.get_obj()` gives, and `Array(code, n, lock=False)` is [`RawArray`]. For strings, an array of
+/// bytes has [`value`](Array::value), [`raw`](Array::raw) and [`set_value`](Array::set_value).
 pub struct Array<T> {
     inner: GuardedSlice<T>,
 }
@@ -110,6 +124,9 @@ impl<T: Pod> Array<T> {
     ///
     /// Waits for the array's lock if somebody alive holds it, but not for a guard of this very
     /// thread. The death of a holder is not reported here, but to the next [`Array::lock`].
+    ///
+    /// `None`, too, if the lock cannot be asked for: in a forked child that finds no free place among
+    /// the region's users, of which [`Array::copy_to`] gives the error.
     pub fn get(&self, index: usize) -> Option<T> {
         if index >= self.len() {
             return None;
@@ -117,7 +134,8 @@ impl<T: Pod> Array<T> {
         match self.lock() {
             Ok(guard) => guard.get(index).copied(),
             Err(LockError::OwnerDied(died)) => died.get(index).copied(),
-            Err(_) => self.inner.read_held(index),
+            Err(LockError::WouldDeadlock) => self.inner.read_file(index),
+            Err(_) => None,
         }
     }
 
@@ -139,8 +157,8 @@ impl<T: Pod> Array<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfRange`], [`Error::InvalidArgument`] if the lengths differ, and those of
-    /// [`Array::lock`].
+    /// [`Error::OutOfRange`], [`Error::LengthMismatch`], [`Error::InvalidArgument`] for a range that
+    /// is none, and those of [`Array::lock`]; then `target` is as before.
     ///
     /// ```
     /// let array = shmkit::Array::from_slice(&[1u8, 2, 3, 4])?;
@@ -149,9 +167,9 @@ impl<T: Pod> Array<T> {
     /// assert_eq!(middle, [2, 3]);
     /// # Ok::<(), shmkit::Error>(())
     /// ```
-    pub fn copy_to(&self, range: Range<usize>, target: &mut [T]) -> Result<()> {
-        let guard = self.lock()?;
-        target.copy_from_slice(part(&guard, &range, target.len())?);
+    pub fn copy_to(&self, range: impl RangeBounds<usize>, target: &mut [T]) -> Result<()> {
+        let range = as_many(range, self.len(), target.len())?;
+        target.copy_from_slice(&self.lock()?[range]);
         Ok(())
     }
 
@@ -159,18 +177,34 @@ impl<T: Pod> Array<T> {
     ///
     /// # Errors
     ///
-    /// As [`Array::copy_to`].
-    pub fn copy_from(&self, range: Range<usize>, source: &[T]) -> Result<()> {
-        let mut guard = self.lock()?;
-        part(&guard, &range, source.len())?;
-        guard[range].copy_from_slice(source);
+    /// As [`Array::copy_to`]; then nothing is written.
+    pub fn copy_from(&self, range: impl RangeBounds<usize>, source: &[T]) -> Result<()> {
+        let range = as_many(range, self.len(), source.len())?;
+        self.lock()?[range].copy_from_slice(source);
         Ok(())
     }
 
-    /// Copies of all elements, in order, each read by itself as [`Array::get`] does; for one
-    /// consistent picture iterate over the guard.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + '_ {
-        (0..self.len()).map(|index| self.get(index).expect("the length never changes"))
+    /// A copy of the elements of `range`, of one moment; `..` for all. Waits for the lock.
+    ///
+    /// # Errors
+    ///
+    /// As [`Array::copy_to`].
+    ///
+    /// ```
+    /// let array = shmkit::Array::from_slice(&[1.5f64, 2.5, 3.5])?;
+    /// assert_eq!(array.to_vec(1..)?, [2.5, 3.5]);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn to_vec(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>> {
+        let range = within(range, self.len())?;
+        Ok(self.lock()?[range].to_vec())
+    }
+
+    /// Copies of all elements, in order, each read by itself when its turn comes, as [`Array::get`]
+    /// does, and ending where that says `None`; for one consistent picture use [`Array::to_vec`] or
+    /// iterate over the guard.
+    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
+        (0..self.len()).map_while(|index| self.get(index))
     }
 
     /// Takes the array's lock and lends the elements, waiting as long as it takes.
@@ -204,16 +238,6 @@ impl<T: Pod> Array<T> {
     ) -> Result<ArrayGuard<'_, T>, LockError<ArrayGuard<'_, T>>> {
         self.inner.lock(Deadline::after(timeout))
     }
-}
-
-/// The elements of `range` if they are there and as many as `len`.
-fn part<'a, T>(all: &'a [T], range: &Range<usize>, len: usize) -> Result<&'a [T]> {
-    let part = all.get(range.clone());
-    let part = part.ok_or(Error::OutOfRange { index: range.end, len: all.len() })?;
-    if part.len() != len {
-        return Err(Error::InvalidArgument("the slice and the range differ in length"));
-    }
-    Ok(part)
 }
 
 impl<T> Clone for Array<T> {

@@ -1,11 +1,17 @@
-//! `Value<T>`: one value that processes share.
+//! `Value<T>`: one value that processes share, with a lock or without one.
+
+mod arithmetic;
+mod raw;
+
+pub use raw::RawValue;
 
 use crate::error::Result;
 use crate::lock::cell::Integer;
 use crate::lock::deadline::Deadline;
-use crate::lock::error::{LockError, OwnerDied};
+use crate::lock::error::LockError;
 use crate::lock::guarded::{Guarded, LockGuard};
 use crate::region::{Kind, Place, Region};
+use arithmetic::arithmetic;
 use bytemuck::Pod;
 use std::fmt;
 use std::time::Duration;
@@ -33,6 +39,48 @@ use std::time::Duration;
 ///     }
 /// });
 /// assert_eq!(hits.get(), 4);
+/// # Ok::<(), shmkit::Error>(())
+/// ```
+///
+/// Where neither lock nor report of a death is wanted, there is [`RawValue`].
+///
+/// # Types
+///
+/// `T` is any plain data: numbers, arrays of them, and structs that derive [`Pod`](crate::Pod). Who
+/// comes from Python's `multiprocessing` writes its type codes so, here and for an
+/// [`Array`](crate::Array):
+///
+/// | code | C type | `T` | | code | C type | `T` |
+/// |---|---|---|---|---|---|---|
+/// | `c` | `char` | `u8` | | `l` | `long` | `i64` ([`c_long`](std::ffi::c_long)) |
+/// | `u` | `wchar_t` | `u32`, of a `char` | | `L` | `unsigned long` | `u64` ([`c_ulong`](std::ffi::c_ulong)) |
+/// | `b` | `signed char` | `i8` | | `q` | `long long` | `i64` |
+/// | `B` | `unsigned char` | `u8` | | `Q` | `unsigned long long` | `u64` |
+/// | `h` | `short` | `i16` | | `f` | `float` | `f32` |
+/// | `H` | `unsigned short` | `u16` | | `d` | `double` | `f64` |
+/// | `i` | `int` | `i32` | | | | |
+/// | `I` | `unsigned int` | `u32` | | | | |
+///
+/// `Value(code, x)` is `Value::new(x)`; `v.value` is [`get`](Value::get) and [`set`](Value::set);
+/// `with v.get_lock(): v.value += 1` is [`update`](Value::update), or for integers
+/// [`fetch_add`](Value::fetch_add); `v.get_obj()` is [`get`](Value::get), which needs no lock;
+/// `Value(code, x, lock=False)` is [`RawValue`]. A number that does not fit its type does not
+/// compile, where Python drops its upper bits.
+///
+/// ```
+/// use shmkit::{Pod, Value, Zeroable};
+///
+/// #[derive(Clone, Copy, Pod, Zeroable)]
+/// #[bytemuck(crate = "shmkit")]
+/// #[repr(C)]
+/// struct Point {
+///     x: f64,
+///     y: f64,
+/// }
+///
+/// let point = Value::new(Point { x: 1.0, y: 2.0 })?;
+/// point.update(|p| p.x *= 2.0)?;
+/// assert_eq!(point.get().x, 2.0);
 /// # Ok::<(), shmkit::Error>(())
 /// ```
 pub struct Value<T> {
@@ -132,13 +180,9 @@ impl<T: Pod> Value<T> {
             Ok(mut guard) => Ok(f(&mut guard)),
             Err(LockError::OwnerDied(died)) => {
                 // A published value is always whole: telling is all that a death calls for.
-                drop(died.recover());
-                Err(LockError::OwnerDied(OwnerDied::new((), |()| {})))
+                Err(LockError::OwnerDied(died.told()))
             }
-            Err(LockError::WouldBlock) => Err(LockError::WouldBlock),
-            Err(LockError::Timeout) => Err(LockError::Timeout),
-            Err(LockError::WouldDeadlock) => Err(LockError::WouldDeadlock),
-            Err(LockError::Os(e)) => Err(LockError::Os(e)),
+            Err(other) => Err(other.without_guard()),
         }
     }
 
@@ -174,33 +218,20 @@ impl<T: Pod> Value<T> {
     }
 }
 
-/// Lock-free arithmetic, atomic for everybody, without the value's lock.
-///
-/// A change under the lock ([`Value::set`], [`Value::update`], a guard) that overlaps one of these
-/// replaces the whole value, theirs included: use one or the other for a value.
-impl<T: Integer> Value<T> {
-    /// Adds `operand`, wrapping around at the ends of `T`, and returns the value before. Wait-free.
-    #[inline]
-    pub fn fetch_add(&self, operand: T) -> T {
-        self.inner.cell().fetch_add(operand)
-    }
-
-    /// Subtracts `operand`, wrapping around at the ends of `T`, and returns the value before.
-    /// Wait-free.
-    #[inline]
-    pub fn fetch_sub(&self, operand: T) -> T {
-        self.inner.cell().fetch_sub(operand)
-    }
-
-    /// Replaces the value by `new` if it is `current`, and returns the value before. Lock-free.
+arithmetic! {
+    /// Lock-free arithmetic, atomic for everybody, without the value's lock.
     ///
-    /// # Errors
+    /// A change under the lock ([`Value::set`], [`Value::update`], a guard) that overlaps one of
+    /// these replaces the whole value, theirs included: use one or the other for a value.
     ///
-    /// The value found, if it is another.
-    #[inline]
-    pub fn compare_exchange(&self, current: T, new: T) -> Result<T, T> {
-        self.inner.cell().compare_exchange(current, new)
-    }
+    /// ```
+    /// let highest = shmkit::Value::new(3u32)?;
+    /// assert_eq!(highest.fetch_max(5), 3);
+    /// assert_eq!(highest.compare_exchange(5, 6), Ok(5));
+    /// assert_eq!(highest.get(), 6);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    Value
 }
 
 impl<T> Clone for Value<T> {

@@ -1,0 +1,55 @@
+//! The short examples say what they promise, run as a newcomer runs them.
+#![cfg(all(feature = "serde", feature = "takeover", not(loom)))]
+
+#[path = "common/example.rs"]
+mod example;
+
+use std::process::Command;
+
+/// What the example prints.
+fn output(name: &str) -> String {
+    let run = Command::new(example::build(name)).output().unwrap();
+    let [printed, complaints] =
+        [run.stdout, run.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(run.status.success() && complaints.is_empty(), "{name}: {}\n{complaints}", run.status);
+    printed
+}
+
+/// The number at the end of the line that starts so.
+fn number(printed: &str, start: &str) -> i64 {
+    let line = printed.lines().find_map(|line| line.strip_prefix(start));
+    line.unwrap_or_else(|| panic!("no {start:?} in {printed}")).trim().parse().unwrap()
+}
+
+#[test]
+fn a_counter_is_wrong_without_a_lock_and_right_with_it_and_in_one_step() {
+    let printed = output("counter");
+    let expected = number(&printed, "expected:");
+    assert_eq!(expected, 80_000);
+    let wrong = number(&printed, "without a lock:");
+    assert!((1..expected).contains(&wrong), "{printed}");
+    assert_eq!(number(&printed, "with its lock:"), expected);
+    assert_eq!(number(&printed, "in one step:"), expected);
+}
+
+#[test]
+fn no_record_of_three_lines_is_torn_apart() {
+    assert_eq!(output("three_lines"), "270 lines, 90 whole records\n");
+}
+
+#[test]
+fn the_bank_loses_nothing_when_a_clerk_is_killed() {
+    let printed = output("bank");
+    assert!(printed.contains("one clerk is gone: the process was ended by signal 9"), "{printed}");
+    assert!(printed.contains("told 1 time(s) of a death\n"), "{printed}");
+    assert_eq!(number(&printed, "sum:"), 10_000);
+    let overdrawn = printed.lines().any(|line| line.starts_with("accounts:") && line.contains('-'));
+    assert!(!overdrawn, "{printed}");
+}
+
+#[test]
+fn a_string_is_shared_as_bytes() {
+    let expected = "value: somebody\nraw:   somebody\nvalue: zty\nraw:   zty\\x00body\n\
+        too long: 13 bytes of text for an array of 8\nvalue: zty\n";
+    assert_eq!(output("shared_string"), expected);
+}
