@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use shmkit::ring::{Consumer, Producer, RecordConsumer, RecordProducer};
+use shmkit::ring::{Consumer, MpmcRing, Producer, RecordConsumer, RecordProducer};
 use shmkit::{Array, Error, Lock, LockError, Process, Region, Value};
 
 /// A child with no progress for so long hangs.
@@ -130,7 +130,7 @@ type Outcome = Result<bool, Error>;
 type Data = [u64; 4];
 const DATA: Data = [1, 2, 3, 4];
 
-const OPENERS: [Opener; 9] = [
+const OPENERS: [Opener; 10] = [
     |name| use_region(&Region::open(name)?),
     |name| use_lock(&Lock::open(name)?),
     |name| use_value(&Value::open(name)?),
@@ -140,6 +140,7 @@ const OPENERS: [Opener; 9] = [
     |name| use_consumer(&mut Consumer::open(name)?),
     |name| use_record_producer(&mut RecordProducer::open(name)?),
     |name| use_record_consumer(&mut RecordConsumer::open(name)?),
+    |name| use_mpmc(&MpmcRing::open(name)?),
 ];
 
 fn use_region(region: &Region) -> Outcome {
@@ -235,6 +236,23 @@ fn use_record_consumer(consumer: &mut RecordConsumer) -> Outcome {
     Ok(true)
 }
 
+fn use_mpmc(ring: &MpmcRing<u64>) -> Outcome {
+    let capacity = ring.capacity();
+    let mut out = [0; 8];
+    for _ in 0..2 {
+        let pushed = (0..2 * capacity).take_while(|n| ring.try_push(*n as u64).is_ok()).count();
+        assert!(pushed <= 2 * capacity && ring.len() <= capacity);
+        let _ = (ring.try_push_slice(&[1; 5]), ring.try_pop_slice(&mut out));
+        let _ = (ring.try_reserve().map(|slot| slot.commit()), ring.try_lease().map(drop));
+        let _ = (ring.try_reserve().map(drop), ring.try_lease().map(|value| value.release()));
+        let _ = (0..2 * capacity).take_while(|_| ring.try_pop().is_ok()).count();
+        ring.recover();
+        assert!(ring.len() <= capacity && ring.is_empty() == (ring.len() == 0));
+        ring.is_full();
+    }
+    Ok(true)
+}
+
 /// A region that was written by this library, and what it is opened as.
 struct Image {
     bytes: Vec<u8>,
@@ -289,6 +307,11 @@ impl Bench {
         (0..9).for_each(|n| producer.try_send(&[n; 21]).unwrap());
         take(&[7, 8]);
         drop(producer);
+        let ring = MpmcRing::<u64>::create(&name, 12).unwrap();
+        (0..9).for_each(|n| ring.try_push(n).unwrap());
+        std::mem::forget((ring.try_lease(), ring.try_reserve(), ring.try_pop()));
+        take(&[9]);
+        drop(ring);
 
         let file = File::options().read(true).write(true).create_new(true).open(path(&name));
         let file = file.unwrap();

@@ -12,7 +12,6 @@ pub(crate) enum Kind {
     Ring = 5,
     Records = 6,
     Pipe = 7,
-    Mpmc = 16,
     Semaphore = 8,
     RwLock = 9,
     RLock = 10,
@@ -21,6 +20,7 @@ pub(crate) enum Kind {
     Barrier = 13,
     RawValue = 14,
     RawArray = 15,
+    Mpmc = 16,
     BoundedSemaphore = 17,
 }
 
@@ -35,7 +35,6 @@ impl Kind {
             5 => "ring",
             6 => "record ring",
             7 => "pipe",
-            16 => "ring for many",
             8 => "semaphore",
             9 => "read-write lock",
             10 => "recursive lock",
@@ -44,6 +43,7 @@ impl Kind {
             13 => "barrier",
             14 => "raw value",
             15 => "raw array",
+            16 => "ring for many",
             17 => "bounded semaphore",
             _ => return format!("object of kind {number}"),
         };

@@ -10,6 +10,7 @@
 mod campaign;
 mod ledger;
 mod lock;
+mod mpmc;
 mod proof;
 mod region;
 mod rlock;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
     tests.extend(rlock::tests());
     tests.extend(value::tests());
     tests.extend(stream::tests());
+    tests.extend(mpmc::tests());
     tests.extend(region::tests());
     runner::run(tests)
 }
