@@ -238,7 +238,7 @@ impl<T: Pod> MpmcRing<T> {
     /// until this process drops it or dies.
     ///
     /// Lock-free. The slot is in use until then: when the producers have come round to it, they find
-    /// the ring `Busy`.
+    /// the ring `Busy`, or `Full` once the value was given back.
     ///
     /// # Errors
     ///
@@ -287,8 +287,9 @@ impl<T: Pod> MpmcRing<T> {
         self.len() == 0
     }
 
-    /// Whether [`MpmcRing::try_push`] would find the ring full: a reserved slot that was dropped
-    /// counts until its turn has come. May go stale at once; exact while nobody pushes or pops.
+    /// Whether [`MpmcRing::try_push`] would find the ring full. A reserved slot that was dropped
+    /// counts until its turn has come, and a value that was given back keeps its slot. May go stale
+    /// at once; exact while nobody pushes or pops.
     pub fn is_full(&self) -> bool {
         self.inner.is_full()
     }

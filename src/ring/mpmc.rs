@@ -97,7 +97,8 @@ const ATTEMPTS: u32 = if cfg!(loom) { 20 } else { 1 << 16 };
 /// Why nothing was claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Every slot holds a value, or was given up and its turn has not come.
+    /// The next slot holds a value: one of the last lap, or one that was given back. Or it was given
+    /// up, and its turn has not come.
     Full,
     /// Every slot that was claimed by producers was claimed by consumers.
     Empty,
@@ -269,7 +270,7 @@ impl<S: Site> Ring<S> {
     #[inline(always)]
     fn ready<const ROLE: bool>(&self, now: u64, max: usize) -> usize {
         let wanted = if ROLE == PRODUCER { FREE } else { FULL };
-        let mut limit = max.min(CLAIM_MAX).min(self.mask + 1);
+        let mut limit = if max == 1 { 1 } else { max.min(CLAIM_MAX).min(self.mask + 1) };
         // A ring of as many slots as it holds values is full when no slot is free.
         if ROLE == PRODUCER && self.capacity <= self.mask as u64 {
             limit = limit.min(self.room(now));
@@ -328,6 +329,7 @@ impl<S: Site> Ring<S> {
 
     /// Makes the slots that `now` says were claimed last, and that are not finished, name their
     /// owner themselves (I1). To be called before the index word is moved on.
+    #[inline(never)] // what comes before and after it is the whole of a fast path
     fn tag<const ROLE: bool>(&self, now: u64) {
         let (open, tagged) = if ROLE == PRODUCER { (FREE, WRITING) } else { (FULL, READING) };
         let owner = now & OWNER;
@@ -390,7 +392,9 @@ impl<S: Site> Ring<S> {
             return (words.tail.word.load(Acquire) == now).then_some(Refusal::Corrupt);
         }
         if taken < self.capacity {
-            return (age < 0).then_some(Refusal::Busy); // whoever pops from there has not finished
+            // Whoever pops from there has not finished, or will never do.
+            let why = if control & STATE == RETURNED { Refusal::Full } else { Refusal::Busy };
+            return (age < 0).then_some(why);
         }
         // What was given up at the head makes room.
         if self.step_over_voids() > 0 { None } else { Some(Refusal::Full) }

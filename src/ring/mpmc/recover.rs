@@ -141,7 +141,8 @@ impl<S: Site> Ring<S> {
     pub(crate) fn is_full(&self) -> bool {
         let (head, tail) = self.ends();
         if distance(head, tail) < self.capacity {
-            return false;
+            let control = self.control(tail).load(Relaxed);
+            return control & STATE == RETURNED && control & self.lap_bits != self.lap(tail);
         }
         self.step_over_voids() == 0
     }

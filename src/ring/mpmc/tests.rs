@@ -141,6 +141,7 @@ fn a_value_that_was_given_back_comes_again() {
         assert_eq!((a.push(5), a.is_full()), (Err(Refusal::Busy), false));
         drop(first);
         drop(second);
+        assert_eq!((a.push(5), a.is_full()), (Err(Refusal::Full), true));
         assert_eq!(a.len(), 4);
         assert_eq!((b.pop(), b.pop()), (Ok(3), Ok(4)));
         assert_eq!(a.len(), 2);
