@@ -45,10 +45,11 @@ pub use {
     lock::guarded::LockGuard,
     lock::nested::RLockGuard,
     lock::permits::{AcquireError, OverRelease, Permit},
+    lock::rw_guarded::{RwLockReadGuard, RwLockWriteGuard},
     lock::slice::ArrayGuard,
     pipe::{Connection, Loan, Pipe, PipeOptions, Received, Receiver, RecvError, SendError, Sender},
     primitives::{
-        Barrier, BoundedSemaphore, BrokenBarrier, Condition, Event, Lock, RLock, Semaphore,
+        Barrier, BoundedSemaphore, BrokenBarrier, Condition, Event, Lock, RLock, RwLock, Semaphore,
     },
     region::{Region, RegionOptions},
     value::{RawValue, Value},

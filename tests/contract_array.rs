@@ -111,7 +111,7 @@ fn a_raw_array_has_no_lock_and_no_owner_x24() {
 }
 
 #[test]
-fn elements_of_up_to_eight_bytes_are_never_torn_x24() {
+fn elements_of_eight_bytes_are_never_torn_x24() {
     let raw = RawArray::<[u32; 2]>::zeroed(300).unwrap();
     let writers: Vec<_> = (1..3u32)
         .map(|id| {

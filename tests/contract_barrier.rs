@@ -624,6 +624,33 @@ fn a_forked_child_is_a_party_from_its_first_wait_on() {
 }
 
 #[test]
+fn a_forked_copy_that_is_dropped_takes_nobody_else_out() {
+    let barrier = Barrier::new(2).unwrap();
+    let (ready, say) = Pipe::<()>::simplex().unwrap();
+    let child = Process::spawn((barrier.clone(), say), |barrier: Barrier, say: Sender<()>| -> () {
+        let mut kept = Some(barrier);
+        reap(fork(|| drop(kept.take())));
+        // Nor does one that has used its copy, and drops it in order.
+        reap(fork(|| {
+            kept.as_ref().unwrap().reset(); // a party
+            drop(kept.take());
+        }));
+        say.send(()).unwrap();
+        park()
+    });
+    ready.recv_timeout(LONG).unwrap();
+    assert!(!barrier.is_broken());
+    let child = child.unwrap();
+    let alive = party(&barrier);
+    await_waiting(&barrier, 1);
+    settle(alive.pid());
+    assert_eq!(told(barrier.wait()), Met(1));
+    assert_eq!(join(&alive).unwrap(), Met(0));
+    kill(&child);
+    assert_eq!(told(barrier.wait_timeout(LONG)), PartyDied);
+}
+
+#[test]
 fn every_signature_compiles_as_the_contract_writes_it() {
     fn shared<T: Clone + Send + Sync + std::fmt::Debug>() {}
     shared::<Barrier>();

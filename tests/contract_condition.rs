@@ -537,10 +537,6 @@ fn every_signature_compiles_as_the_contract_writes_it() {
         Ok(*guard?)
     }
     assert_eq!(calls().unwrap(), 1);
-    let _wait: for<'a> fn(
-        &Condition,
-        LockGuard<'a, u64>,
-    ) -> Result<LockGuard<'a, u64>, LockError<LockGuard<'a, u64>>> = |c, guard| c.wait(guard);
     let region = Region::new(1 << 14).unwrap();
     assert!(Condition::new_in(&region).is_ok());
 }

@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use shmkit::ring::{Consumer, MpmcRing, Producer, RecordConsumer, RecordProducer};
-use shmkit::{Array, Error, Lock, LockError, Process, Region, Value};
+use shmkit::{Array, Error, Lock, LockError, Process, RawArray, RawValue, Region, Value};
 
 /// A child with no progress for so long hangs.
 const LONG: Duration = Duration::from_secs(30);
@@ -130,7 +130,7 @@ type Outcome = Result<bool, Error>;
 type Data = [u64; 4];
 const DATA: Data = [1, 2, 3, 4];
 
-const OPENERS: [Opener; 10] = [
+const OPENERS: [Opener; 12] = [
     |name| use_region(&Region::open(name)?),
     |name| use_lock(&Lock::open(name)?),
     |name| use_value(&Value::open(name)?),
@@ -140,6 +140,8 @@ const OPENERS: [Opener; 10] = [
     |name| use_consumer(&mut Consumer::open(name)?),
     |name| use_record_producer(&mut RecordProducer::open(name)?),
     |name| use_record_consumer(&mut RecordConsumer::open(name)?),
+    |name| use_raw_value(&RawValue::open(name)?),
+    |name| use_raw_array(&RawArray::open(name)?),
     |name| use_mpmc(&MpmcRing::open(name)?),
 ];
 
@@ -236,6 +238,24 @@ fn use_record_consumer(consumer: &mut RecordConsumer) -> Outcome {
     Ok(true)
 }
 
+/// Reads only: whoever the word of its writers names may be taken for one that lives.
+fn use_raw_value(value: &RawValue<Data>) -> Outcome {
+    assert_eq!(value.get(), value.get());
+    Ok(true)
+}
+
+fn use_raw_array(array: &RawArray<u32>) -> Outcome {
+    let len = array.len();
+    array.copy_from(.., &vec![7; len])?;
+    assert!(array.get(len).is_none() && array.iter().eq(std::iter::repeat_n(7, len)));
+    assert!(matches!(array.set(len, 1), Err(Error::OutOfRange { .. })));
+    if len != 0 {
+        assert_eq!(array.fetch_add(len - 1, 2)?, 7);
+        assert_eq!(array.get(len - 1), Some(9));
+    }
+    Ok(true)
+}
+
 fn use_mpmc(ring: &MpmcRing<u64>) -> Outcome {
     let capacity = ring.capacity();
     let mut out = [0; 8];
@@ -307,10 +327,16 @@ impl Bench {
         (0..9).for_each(|n| producer.try_send(&[n; 21]).unwrap());
         take(&[7, 8]);
         drop(producer);
+        let value = RawValue::create(&name, DATA).unwrap();
+        take(&[9]);
+        drop(value);
+        let array = RawArray::<u32>::create(&name, 100).unwrap();
+        take(&[10]);
+        drop(array);
         let ring = MpmcRing::<u64>::create(&name, 12).unwrap();
         (0..9).for_each(|n| ring.try_push(n).unwrap());
         std::mem::forget((ring.try_lease(), ring.try_reserve(), ring.try_pop()));
-        take(&[9]);
+        take(&[11]);
         drop(ring);
 
         let file = File::options().read(true).write(true).create_new(true).open(path(&name));

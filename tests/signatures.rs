@@ -26,6 +26,8 @@ fn objects() {
     handle::<Lock>();
     handle::<Lock<[u64; 5]>>();
     handle::<RLock>();
+    handle::<RwLock>();
+    handle::<RwLock<u8>>();
     handle::<Semaphore>();
     handle::<BoundedSemaphore>();
     handle::<Condition>();
@@ -52,6 +54,8 @@ fn guards() {
     lends_mutably::<LockGuard<'_, u64>, u64>();
     lends_mutably::<ArrayGuard<'_, u64>, [u64]>();
     lends::<RLockGuard<'_, u64>, u64>();
+    lends::<RwLockReadGuard<'_, u64>, u64>();
+    lends_mutably::<RwLockWriteGuard<'_, u64>, u64>();
     lends::<OwnerDied<Mute>, Mute>();
     let _: fn(OwnerDied<Mute>) -> Mute = OwnerDied::recover;
 }

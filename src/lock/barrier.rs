@@ -34,7 +34,7 @@
 //!
 //! | edge | Release | Acquire | then visible |
 //! |---|---|---|---|
-//! | arrive | every arrival | the last arrival | to the action: what all parties wrote before |
+//! | arrive | every arrival | the last one loads the word | to the action: what all parties wrote before |
 //! | go | the end of a round, or its breaking | a waiter reads the word | what all parties and the action wrote before |
 //!
 //! Every change of the word is a read-modify-write, so the release sequence of each arrival reaches
@@ -58,7 +58,7 @@
 use super::deadline::Deadline;
 use super::event::EventCount;
 use super::spin::Spin;
-use crate::sync::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+use crate::sync::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 const PHASE_BITS: u32 = 3;
 const ARRIVED_BITS: u32 = 16;
@@ -324,13 +324,13 @@ impl RawBarrier {
     }
 
     fn load(&self) -> State {
-        State::of(self.word.load(Acquire)) // go
+        State::of(self.word.load(Acquire)) // arrive, go
     }
 
     /// From one state to another; `false` if somebody was faster.
     fn step(&self, from: State, to: State) -> bool {
-        // arrive and go, both sides: see the page.
-        self.word.compare_exchange(from.word(), to.word(), AcqRel, Relaxed).is_ok()
+        // arrive and go: Release; the Acquire of both is in `load`, which has read this very state.
+        self.word.compare_exchange(from.word(), to.word(), Release, Relaxed).is_ok()
     }
 
     /// Takes the step that `to` says, if any, and returns the state after it.

@@ -1,5 +1,4 @@
 use super::*;
-use bytemuck::Zeroable;
 
 /// Memory for elements, and what of it they must not touch.
 fn check<T: Pod + PartialEq + std::fmt::Debug>(make: impl Fn(usize) -> T, unit: usize) {

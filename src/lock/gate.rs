@@ -23,7 +23,7 @@
 //!
 //! | edge | Release | Acquire | then visible |
 //! |---|---|---|---|
-//! | set | `set` changes the word | a waiter, `is_set` and `clear` read it | all that the setter wrote |
+//! | set | `set` writes the word | a waiter and `is_set` read it, a `clear` changes it | all that the setter wrote |
 //!
 //! A set writes the word even where that changes nothing: a clear after it, which then finds what
 //! was announced by this very set, is ordered after what the setter wrote. (With a plain load, the
@@ -75,10 +75,11 @@ impl Gate {
 
     /// Clears the flag: who comes from now on waits.
     pub fn clear(&self) {
-        // set: Acquire; who clears goes on to look at what the setter has left.
-        let mut word = self.word.load(Acquire);
+        // Relaxed: who finds it clear has nothing to be ordered after.
+        let mut word = self.word.load(Relaxed);
         while word & SET != 0 {
-            match self.word.compare_exchange_weak(word, word.wrapping_add(1), Acquire, Acquire) {
+            // set: Acquire; who clears goes on to look at what the setter has left.
+            match self.word.compare_exchange_weak(word, word.wrapping_add(1), Acquire, Relaxed) {
                 Ok(_) => return,
                 Err(now) => word = now,
             }

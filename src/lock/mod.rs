@@ -27,8 +27,13 @@ pub(crate) mod permits;
 #[cfg(not(loom))]
 pub(crate) mod plain;
 pub(crate) mod raw;
+#[cfg(not(loom))]
+mod read_holds;
 pub(crate) mod records;
 pub(crate) mod recursive;
+pub(crate) mod rw;
+#[cfg(not(loom))]
+pub(crate) mod rw_guarded;
 pub(crate) mod semaphore;
 #[cfg(not(loom))]
 pub(crate) mod slice;
@@ -57,8 +62,10 @@ pub use records::{Record, Records};
 #[cfg(loom)]
 pub use recursive::RecursiveLock;
 #[cfg(loom)]
+pub use rw::{RawRwLock, Readers, RwWords};
+#[cfg(loom)]
 pub use semaphore::{NoPermit, RawSemaphore, SemaphoreWord};
 #[cfg(loom)]
 pub use spin::Spin;
 #[cfg(loom)]
-pub use waiters::Waiters;
+pub use waiters::{Place, Waiters};

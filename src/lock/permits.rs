@@ -40,14 +40,15 @@ impl Permits {
             return Err(Error::InvalidArgument("more permits than a semaphore can have"));
         }
         let participants = place.participants();
-        let bytes = RECORDS + (Records::needed(participants) * size_of::<Record>()) as u64;
+        let bytes =
+            RECORDS + (Records::<Record>::needed(participants) * size_of::<Record>()) as u64;
         let spec = Spec {
             kind,
             element: Element::of::<()>(),
             len: u64::from(bound),
             bytes,
             backed: bytes,
-            owners: &[Records::owner_words(RECORDS, participants)],
+            owners: &[Records::<Record>::owner_words(RECORDS, participants)],
         };
         let object = Object::create(place, &spec, |object| {
             object.at::<SemaphoreWord>(0)?.init(permits);
@@ -64,7 +65,7 @@ impl Permits {
         let bound = u32::try_from(object.len()).ok().filter(|&bound| bound <= MAX);
         Ok(Permits {
             word: object.pin(0)?,
-            records: object.pin_slice(RECORDS, Records::needed(object.participants()))?,
+            records: object.pin_slice(RECORDS, Records::<Record>::needed(object.participants()))?,
             bound: bound.ok_or(Error::Corrupt("bound of a semaphore"))?,
         })
     }

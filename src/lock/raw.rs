@@ -233,7 +233,11 @@ impl RawLock {
             self.word.fetch_or(ABANDONED, Relaxed);
         }
         // hand-over, Release: as in `release`. STARVING stays, so that newcomers stay behind (I5).
-        let word = self.word.fetch_and(ABANDONED | STARVING, Rel);
+        self.wake_next(self.word.fetch_and(ABANDONED | STARVING, Rel));
+    }
+
+    /// Wakes who is next, after the lock was freed from `word`.
+    fn wake_next(&self, word: u64) {
         if word & STARVING != 0 && futex::wake_high(&self.word, 1) != 0 {
             return; // I2: whoever that was announces for the sleepers on the low half.
         }
@@ -241,6 +245,22 @@ impl RawLock {
         if (word | late) & WAITERS != 0 {
             futex::wake_low(&self.word, 1);
         }
+    }
+
+    /// Frees the lock in the name of its owner if that is dead, for [`Release::Abandon`], and says
+    /// whether it did.
+    #[cold]
+    pub(super) fn bury(&self, who: &impl Liveness) -> bool {
+        // Relaxed: the kernel orders the death.
+        let word = self.word.load(Relaxed);
+        let left = word & STARVING | ABANDONED;
+        let buried = owner(word).is_some_and(|owner| who.is_dead(owner))
+            // hand-over, Release: as in `release`.
+            && self.word.compare_exchange(word, left, Rel, Relaxed).is_ok();
+        if buried {
+            self.wake_next(word);
+        }
+        buried
     }
 
     /// Opens the free lock to newcomers again, and returns the flags that it carried.
@@ -269,8 +289,17 @@ impl RawLock {
     /// Whether what the lock protects awaits a repair; this answer does not go stale for its owner.
     #[cold]
     pub(super) fn is_abandoned(&self) -> bool {
-        // Relaxed: only the owner asks, and only the owner takes it away (I3).
+        // Relaxed: only owners, or readers who keep owners out, ask; only owners take it away (I3).
         self.word.load(Relaxed) & ABANDONED != 0
+    }
+
+    /// How the lock would be acquired now; `None` while somebody owns it.
+    #[inline(always)]
+    pub(super) fn peek(&self) -> Option<Acquired> {
+        // hand-over, Acquire: partner is the last release.
+        let word = self.word.load(Acquire);
+        let state = if word & ABANDONED == 0 { Acquired::Clean } else { Acquired::OwnerDied };
+        owner(word).is_none().then_some(state)
     }
 
     /// Who owns the lock; stale at once unless it is the caller.

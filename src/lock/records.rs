@@ -5,6 +5,8 @@
 //!      owner   unused   ledger (what it means is the object's business)
 //! ```
 //!
+//! (Where one word holds both, as for the readers of [`rw`](super::rw), it is a record as well.)
+//!
 //! A participant uses the record of its slot, so that nobody searches, and nobody else's line is
 //! written on the way. Records of neighbouring slots lie on different lines as long as there are
 //! lines: slots are handed out in order, and a few processes are the rule.
@@ -22,9 +24,6 @@ use crate::region::id::ParticipantId;
 use crate::region::{OwnerField, OwnerWords};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// Records on one line of 128 bytes.
-const PER_LINE: usize = if cfg!(loom) { 1 } else { 8 };
-
 /// What one participant holds; any bytes are valid, zeros are nobody's record of nothing.
 #[repr(C)]
 pub struct Record {
@@ -37,7 +36,7 @@ pub struct Record {
 #[cfg(not(loom))]
 unsafe impl crate::region::Shared for Record {}
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Record>() == 16 && 128 / size_of::<Record>() == PER_LINE);
+const _: () = assert!(size_of::<Record>() == 16);
 
 impl Default for Record {
     fn default() -> Record {
@@ -61,31 +60,43 @@ impl Record {
     }
 }
 
-/// The records of one object.
-#[derive(Clone, Copy)]
-pub struct Records<'a> {
-    all: &'a [Record],
+/// The records of one object; `R` is what such a record is.
+pub struct Records<'a, R = Record> {
+    all: &'a [R],
 }
 
-impl<'a> Records<'a> {
+impl<R> Clone for Records<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Records<'_, R> {}
+
+#[cfg(not(loom))]
+impl Records<'_, Record> {
+    /// Where an object whose records start `at` bytes into it keeps their owners.
+    pub(crate) fn owner_words(at: u64, participants: u32) -> OwnerWords {
+        let count = Self::needed(participants) as u32;
+        let stride_bytes = size_of::<Record>() as u32;
+        OwnerWords { first_bytes: at, stride_bytes, count, field: OwnerField::Id }
+    }
+}
+
+impl<'a, R> Records<'a, R> {
+    /// Records on one line of 128 bytes.
+    const PER_LINE: usize = if cfg!(loom) { 1 } else { 128 / size_of::<R>() };
+
     /// How many records an object in a region of so many participants has: a power of two.
     pub fn needed(participants: u32) -> usize {
-        (participants as usize).next_power_of_two().max(PER_LINE)
+        (participants as usize).next_power_of_two().max(Self::PER_LINE)
     }
 
     /// Takes as many records as [`Records::needed`] says.
     #[inline(always)]
-    pub fn new(all: &'a [Record]) -> Records<'a> {
+    pub fn new(all: &'a [R]) -> Records<'a, R> {
         debug_assert!(all.len().is_power_of_two());
         Records { all }
-    }
-
-    /// Where an object whose records start `at` bytes into it keeps their owners.
-    #[cfg(not(loom))]
-    pub(crate) fn owner_words(at: u64, participants: u32) -> OwnerWords {
-        let count = Records::needed(participants) as u32;
-        let stride_bytes = size_of::<Record>() as u32;
-        OwnerWords { first_bytes: at, stride_bytes, count, field: OwnerField::Id }
     }
 
     /// Bits of an index.
@@ -98,19 +109,19 @@ impl<'a> Records<'a> {
     #[inline(always)]
     pub(super) fn index_of(self, who: ParticipantId) -> usize {
         let slot = who.number().wrapping_sub(1) as usize & (self.all.len() - 1);
-        let line_bits = self.index_bits() - PER_LINE.trailing_zeros();
+        let line_bits = self.index_bits() - Self::PER_LINE.trailing_zeros();
         let line = slot & ((1 << line_bits) - 1);
-        line * PER_LINE + (slot >> line_bits)
+        line * Self::PER_LINE + (slot >> line_bits)
     }
 
     /// The record at an index, which may come from anywhere: only the bits that count are used.
     #[inline(always)]
-    pub(super) fn at(self, index: usize) -> &'a Record {
+    pub(super) fn at(self, index: usize) -> &'a R {
         &self.all[index & (self.all.len() - 1)]
     }
 
     /// All records, in the order of their indices.
-    pub(super) fn iter(self) -> impl Iterator<Item = &'a Record> {
+    pub(super) fn iter(self) -> impl Iterator<Item = &'a R> {
         self.all.iter()
     }
 }
@@ -121,7 +132,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn table(participants: u32) -> Vec<Record> {
-        (0..Records::needed(participants)).map(|_| Record::default()).collect()
+        (0..Records::<Record>::needed(participants)).map(|_| Record::default()).collect()
     }
 
     #[test]
@@ -142,7 +153,7 @@ mod tests {
         let table = table(128);
         let records = Records::new(&table);
         let lines: BTreeSet<_> =
-            (0..16).map(|slot| records.index_of(ParticipantId::new(slot, 1)) / PER_LINE).collect();
+            (0..16).map(|slot| records.index_of(ParticipantId::new(slot, 1)) / 8).collect();
         assert_eq!(lines.len(), 16);
     }
 

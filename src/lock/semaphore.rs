@@ -278,7 +278,7 @@ impl<'a> RawSemaphore<'a> {
         // Relaxed: the sequence says all.
         let mut now = record.ledger.load(Relaxed);
         while sequence(now) == before {
-            let written = entry(now, operation, 1);
+            let written = entry(now, operation);
             // entry, Release: partner is the load in `settle`.
             match record.ledger.compare_exchange_weak(now, written, Release, Relaxed) {
                 Ok(_) => return,
@@ -296,14 +296,13 @@ impl<'a> RawSemaphore<'a> {
         loop {
             // entry, Acquire: a ledger beyond the stamp brings the word that is beyond it.
             let now = ledger.load(Acquire);
-            let behind = stamped.wrapping_sub(sequence(now)) & self.sequence_mask();
+            let is_in = sequence(now) & self.sequence_mask() == stamped;
             // Relaxed: ordered by the Acquire above.
-            if behind == 0 || self.word.load(Relaxed) >> 32 != word >> 32 {
+            if is_in || self.word.load(Relaxed) >> 32 != word >> 32 {
                 return;
             }
             // entry, Release: as above. I3: fails if the operation has been written down since.
-            if ledger.compare_exchange(now, entry(now, operation, behind), Release, Relaxed).is_ok()
-            {
+            if ledger.compare_exchange(now, entry(now, operation), Release, Relaxed).is_ok() {
                 return;
             }
         }
@@ -468,15 +467,15 @@ fn sequence(ledger: u64) -> u64 {
     ledger >> SEQUENCE
 }
 
-/// A ledger with one more operation, `steps` of the sequence later.
+/// A ledger with one more operation.
 #[inline(always)]
-fn entry(ledger: u64, operation: Operation, steps: u64) -> u64 {
+fn entry(ledger: u64, operation: Operation) -> u64 {
     let held = match operation {
         Operation::Take => held(ledger).saturating_add(1).min(MAX),
         Operation::Give => held(ledger).saturating_sub(1),
         Operation::Clear => 0,
     };
-    sequence(ledger).wrapping_add(steps) << SEQUENCE | u64::from(held)
+    sequence(ledger).wrapping_add(1) << SEQUENCE | u64::from(held)
 }
 
 #[cfg(all(test, not(loom)))]

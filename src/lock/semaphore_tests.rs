@@ -33,7 +33,7 @@ fn semaphore(permits: u32) -> Semaphore {
 }
 
 fn bounded(permits: u32, bound: u32) -> Semaphore {
-    let records = (0..Records::needed(8)).map(|_| Record::default()).collect();
+    let records = (0..Records::<Record>::needed(8)).map(|_| Record::default()).collect();
     Semaphore { word: SemaphoreWord::new(permits), records, bound }
 }
 

@@ -5,6 +5,7 @@ mod condition;
 mod event;
 mod lock;
 mod rlock;
+mod rwlock;
 mod semaphore;
 
 pub use barrier::{Barrier, BrokenBarrier};
@@ -12,4 +13,5 @@ pub use condition::Condition;
 pub use event::Event;
 pub use lock::Lock;
 pub use rlock::RLock;
+pub use rwlock::RwLock;
 pub use semaphore::{BoundedSemaphore, Semaphore};

@@ -291,7 +291,7 @@ impl<S: Site> Ring<S> {
     /// grows.
     #[inline(always)]
     fn room(&self, now: u64) -> usize {
-        let left = |head| self.capacity.checked_sub(distance(head, now)).unwrap_or(0) as usize;
+        let left = |head| self.capacity.saturating_sub(distance(head, now)) as usize;
         // Relaxed, twice: old news are safe.
         let known = left(self.notes.head.load(Relaxed));
         if known > 0 {

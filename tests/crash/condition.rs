@@ -222,8 +222,7 @@ impl Scenario for ComeBack {
 
     fn victim(&mut self) {
         self.place.condition.notify(1); // attached
-        let mut guard = self.place.lock.lock().unwrap();
-        guard[0] += 1;
+        let guard = self.place.lock.lock().unwrap();
         begin();
         let back = self.place.condition.wait_timeout(guard, DEADLINE);
         let (guard, notified) = back.unwrap();
@@ -232,24 +231,27 @@ impl Scenario for ComeBack {
     }
 
     fn ready(&mut self) {
-        // Both stand behind the victim, which holds the lock; the notifier comes once both wait.
+        // Both stand behind the victim, which holds the lock; the notifier comes once the other
+        // waits, so the victim has begun to, or is dead.
         self.other = Some(Helper::start(|| self.place.wait()));
         self.notifier = Some(Helper::start(|| {
-            self.place.await_waiting(2);
+            self.place.await_waiting(1);
             self.place.condition.notify(1);
         }));
     }
 
     fn check(&mut self, _: Death) {
         let other = self.other.take().unwrap();
-        // A victim killed before its wait has not published that it began one.
-        if self.place.deaths.acknowledged() > 0 || self.place.waiting() < 2 {
-            self.place.acquire()[0] += 2;
-        }
         self.notifier.take().unwrap().join();
-        let held = self.place.deaths.acknowledged() > 0;
-        if held || self.ledger.acknowledged() > 0 {
-            // The victim came back, or did not begin: the wake-up is used up, or was too early.
+        let came_back = self.ledger.answers() == [1];
+        assert!(came_back || self.ledger.acknowledged() == 0);
+        if came_back {
+            other.settle();
+            assert_eq!(self.place.woken(), 0, "one notification has woken two");
+        }
+        drop(self.place.acquire());
+        if came_back || self.place.deaths.acknowledged() > 0 {
+            // Killed with the lock, the victim may have used the wake-up up.
             other.settle();
             self.place.condition.notify(1);
         }

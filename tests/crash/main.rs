@@ -19,6 +19,7 @@ mod region;
 mod ring;
 mod rlock;
 mod runner;
+mod rwlock;
 mod semaphore;
 mod shared;
 mod spawn;
@@ -71,6 +72,7 @@ fn tests() -> Vec<Test> {
     tests.extend(event::tests());
     tests.extend(condition::tests());
     tests.extend(barrier::tests());
+    tests.extend(rwlock::tests());
     tests.extend(ring::tests());
     tests.extend(mpmc::tests());
     tests.extend(pipe::tests());

@@ -4,10 +4,14 @@
 //! stress tests.
 #![cfg(loom)]
 
+mod barrier;
 mod cell;
 mod elements;
 mod event;
+mod gate;
 mod lock;
 mod rlock;
+mod rw;
 mod semaphore;
+mod waiters;
 mod world;

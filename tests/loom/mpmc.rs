@@ -66,7 +66,7 @@ fn push_and_die(heap: &Heap<u64>, ring: &Handle, values: &[u64], finished: usize
 /// Claims values if there are any, reads them, finishes as many as `finished`, and dies.
 fn pop_and_die(heap: &Heap<u64>, ring: &Handle, count: usize, finished: usize) {
     if let Ok(claim) = ring.claim::<CONSUMER>(count) {
-        (0..claim.count).for_each(|nth| drop(read(ring, claim.nth(nth))));
+        (0..claim.count).for_each(|nth| assert_ne!(read(ring, claim.nth(nth)), 0));
         for nth in 0..finished {
             let at = claim.nth(nth);
             ring.put(at, ring.next_lap(ring.lap(at)));

@@ -7,13 +7,18 @@
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_types, reason = "the ledger's atomics are no part of what is tested")]
 
+mod barrier;
 mod campaign;
+mod condition;
+mod event;
 mod ledger;
 mod lock;
 mod mpmc;
 mod proof;
 mod region;
 mod rlock;
+mod rwlock;
+mod semaphore;
 mod stream;
 mod value;
 
@@ -52,7 +57,7 @@ pub fn survives<S: Storm>(name: &str) -> Test {
 pub fn catches<S: Storm>(name: &str, complaint: &'static str) -> Test {
     let run = move || {
         let deadline = Duration::from_secs(2);
-        match campaign::run::<S>(Weather { kills: 1000, seed: dice(), deadline }) {
+        match campaign::run::<S>(Weather { kills: 600, seed: dice(), deadline }) {
             Err(failure) if failure.contains(complaint) => Ok(format!("caught: {failure}")),
             Err(failure) => Err(vec![format!("not the planted fault: {failure}")]),
             Ok(summary) => Err(vec![format!("not caught: {summary}")]),
@@ -79,6 +84,11 @@ fn main() -> ExitCode {
     tests.extend(proof::tests());
     tests.extend(lock::tests());
     tests.extend(rlock::tests());
+    tests.extend(event::tests());
+    tests.extend(condition::tests());
+    tests.extend(barrier::tests());
+    tests.extend(semaphore::tests());
+    tests.extend(rwlock::tests());
     tests.extend(value::tests());
     tests.extend(stream::tests());
     tests.extend(mpmc::tests());

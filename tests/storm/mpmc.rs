@@ -131,7 +131,9 @@ impl<const LEASE: bool> Storm for Items<LEASE> {
             while !items.is_empty() && !ledger.is_over() {
                 match self.push(&items, rng) {
                     Ok(count) => {
-                        numbers[..count].iter().for_each(|n| drop(self.pushed.set(*n)));
+                        for n in &numbers[..count] {
+                            self.pushed.set(*n);
+                        }
                         break;
                     }
                     Err(TryPushError::Full(())) => break,

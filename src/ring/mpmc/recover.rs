@@ -48,7 +48,7 @@ impl<S: Site> Ring<S> {
             // return: Acquire, pairs with the Release to RETURNED.
             if control.compare_exchange(seen, lap | me | RETAKEN, Acquire, Relaxed).is_ok() {
                 self.note_returned(); // there may be more
-                return Some(Claim { first: lap | index * STEP, count: 1, stamp: 0 });
+                return Some(Claim { first: lap | (index * STEP), count: 1, stamp: 0 });
             }
         }
         None
@@ -80,7 +80,7 @@ impl<S: Site> Ring<S> {
                 self.tag_last_claims();
                 let lap = seen & self.lap_bits;
                 let next = if seen & STATE == WRITING {
-                    self.note_void(lap | index * STEP);
+                    self.note_void(lap | (index * STEP));
                     lap | VOID
                 } else {
                     lap | RETURNED

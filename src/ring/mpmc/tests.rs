@@ -182,6 +182,7 @@ fn a_dead_producers_slots_are_stepped_over() {
                     let claim = a.claim::<PRODUCER>(claimed).unwrap();
                     assert_eq!(claim.count, claimed);
                     for nth in 0..finished {
+                        // SAFETY: a slot in bounds that is ours.
                         unsafe { a.site.writing(a.index(claim.nth(nth))).write(2) };
                         a.put(claim.nth(nth), a.lap(claim.nth(nth)) | FULL);
                     }
@@ -403,7 +404,7 @@ fn any_words_are_an_answer() {
             0 => word,
             1 => word & 0x7_ffff,
             2 => word >> 48 << 16 | (word & 0x1f),
-            _ => word % 24 << 16 | (word & 7),
+            _ => ((word % 24) << 16) | (word & 7),
         };
         let words = [&heap.words.head.word, &heap.words.tail.word, &heap.words.scars.last_void];
         words.into_iter().chain(&*heap.controls).for_each(|word| {
