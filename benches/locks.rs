@@ -22,7 +22,7 @@ mod memory;
 use bare::{FutexFlag, FutexMutex};
 use crew::{Contestant, Crew, Place, Shape, shared, turns_of_work};
 use criterion::{Criterion, Throughput};
-use shmkit::{Array, Lock, RLock, Region, Value};
+use shmkit::{Array, Barrier, Condition, Event, Lock, RLock, Region, RwLock, Semaphore, Value};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -48,6 +48,8 @@ fn locks(counter: Counter) -> Vec<Contestant> {
     let write = bare::rwlock();
     let lock = Lock::new(()).unwrap();
     let rlock = RLock::new(()).unwrap();
+    let permits = Semaphore::new(1).unwrap();
+    let rwlock = RwLock::new(()).unwrap();
     vec![
         Contestant::each("lock/bare futex", move || {
             futex.lock();
@@ -82,17 +84,32 @@ fn locks(counter: Counter) -> Vec<Contestant> {
             let _guard = rlock.lock().unwrap();
             counter.count();
         }),
+        Contestant::each("lock/our Semaphore", move || {
+            let _permit = permits.acquire().unwrap();
+            counter.count();
+        }),
+        Contestant::each("lock/our RwLock, write", move || {
+            let _guard = rwlock.write().unwrap();
+            counter.count();
+        }),
     ]
 }
 
 /// Readers of a lock for many readers, who look at the counter only.
 fn readers(counter: Counter) -> Vec<Contestant> {
-    let read = bare::rwlock();
-    vec![Contestant::each("lock/pthread rw, read", move || {
-        read.call(libc::pthread_rwlock_rdlock);
-        black_box(counter.0.load(Relaxed));
-        read.call(libc::pthread_rwlock_unlock);
-    })]
+    let pthread = bare::rwlock();
+    let ours = RwLock::new(()).unwrap();
+    vec![
+        Contestant::each("lock/pthread rw, read", move || {
+            pthread.call(libc::pthread_rwlock_rdlock);
+            black_box(counter.0.load(Relaxed));
+            pthread.call(libc::pthread_rwlock_unlock);
+        }),
+        Contestant::each("lock/our RwLock, read", move || {
+            let _guard = ours.read().unwrap();
+            black_box(counter.0.load(Relaxed));
+        }),
+    ]
 }
 
 /// Two that wait for each other, the floor first. An operation is the way there and back.
@@ -103,9 +120,16 @@ fn handovers() -> Vec<Contestant> {
     // SAFETY: an atomic.
     let turn: &AtomicU64 = unsafe { shared() };
     let semaphores = [bare::semaphore(0), bare::semaphore(0)];
+    let events = [(); 2].map(|()| Event::new().unwrap());
+    let permits = [(); 2].map(|()| Semaphore::new(0).unwrap());
+    let (lock, next) = (Lock::new(0u64).unwrap(), Condition::new().unwrap());
     vec![
-        ping_pong("handover/bare futex", move |i| flags[i].set(), move |i| flags[i].take()),
-        ping_pong(
+        Contestant::ping_pong(
+            "handover/bare futex",
+            move |i| flags[i].set(),
+            move |i| flags[i].take(),
+        ),
+        Contestant::ping_pong(
             "handover/sem_t",
             move |i| semaphores[i].call(libc::sem_post),
             move |i| semaphores[i].call(libc::sem_wait),
@@ -122,32 +146,41 @@ fn handovers() -> Vec<Contestant> {
                 mutex.call(libc::pthread_mutex_unlock);
             }
         }),
-    ]
-}
-
-/// Member 0 gives 0 and takes 1, member 1 the other way round.
-fn ping_pong(
-    name: &'static str,
-    give: impl Fn(usize) + 'static,
-    take: impl Fn(usize) + 'static,
-) -> Contestant {
-    Contestant::new(name, move |my| {
-        for _ in 0..my.operations {
-            if my.member == 0 {
-                give(0);
-                take(1);
-            } else {
-                take(0);
-                give(1);
+        {
+            let set = events.clone();
+            let take = move |i: usize| {
+                events[i].wait();
+                events[i].clear();
+            };
+            Contestant::ping_pong("handover/our Event", move |i| set[i].set(), take)
+        },
+        {
+            let give = permits.clone();
+            let take = move |i: usize| permits[i].acquire().unwrap().forget();
+            Contestant::ping_pong(
+                "handover/our Semaphore",
+                move |i| give[i].release(1).unwrap(),
+                take,
+            )
+        },
+        Contestant::new("handover/our Condition", move |my| {
+            for _ in 0..my.operations {
+                let mine = |turn: &mut u64| *turn % 2 != my.member as u64;
+                let mut turn = next.wait_while(lock.lock().unwrap(), mine).unwrap();
+                *turn += 1;
+                next.notify(1);
             }
-        }
-    })
+        }),
+    ]
 }
 
 /// Barriers of two. An operation is one pass of both.
 fn barriers() -> Vec<Contestant> {
-    let pthread = bare::barrier(2);
-    vec![Contestant::each("barrier/pthread", move || pthread.pass())]
+    let (pthread, ours) = (bare::barrier(2), Barrier::new(2).unwrap());
+    vec![
+        Contestant::each("barrier/pthread", move || pthread.pass()),
+        Contestant::each("barrier/our Barrier", move || _ = ours.wait().unwrap()),
+    ]
 }
 
 /// Neither loses an increment.
@@ -189,6 +222,11 @@ fn memory() {
     memory::row("Lock<u64>", || Lock::new(0u64), |r| Lock::new_in(r, 0u64));
     memory::row("Lock<[u64; 8]>", || Lock::new([0u64; 8]), |r| Lock::new_in(r, [0u64; 8]));
     memory::row("RLock<u64>", || RLock::new(0u64), |r| RLock::new_in(r, 0u64));
+    memory::row("Semaphore", || Semaphore::new(1), |r| Semaphore::new_in(r, 1));
+    memory::row("RwLock<u64>", || RwLock::new(0u64), |r| RwLock::new_in(r, 0u64));
+    memory::row("Event", Event::new, Event::new_in);
+    memory::row("Condition", Condition::new, Condition::new_in);
+    memory::row("Barrier", || Barrier::new(2), |r| Barrier::new_in(r, 2));
     memory::row("Value<u64>", || Value::new(0u64), |r| Value::new_in(r, 0u64));
     let array = |r: &Region| Array::<u8>::new_in(r, 1000);
     memory::row("Array<u8> of 1000", || Array::<u8>::zeroed(1000), array);

@@ -9,7 +9,7 @@ use shmkit::{
     Barrier, BrokenBarrier, Error, Pipe, Process, ProcessError, Region, RegionOptions, Sender,
     Value,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An answer of a wait, as it can be sent.
 #[derive(
@@ -46,8 +46,9 @@ fn party(barrier: &Barrier) -> Process<Told> {
 
 /// Waits until so many parties wait.
 fn await_waiting(barrier: &Barrier, parties: u32) {
+    let start = Instant::now();
     while barrier.waiting() != parties {
-        assert!(!barrier.is_broken(), "{barrier:?}");
+        assert!(!barrier.is_broken() && start.elapsed() < LONG, "{barrier:?}");
         std::thread::yield_now();
     }
 }

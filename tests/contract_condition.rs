@@ -7,7 +7,7 @@ mod common;
 
 use common::{LONG, fork, go_on, join, kill, reap, settle, stop, unique};
 use shmkit::{Condition, Error, Lock, LockError, LockGuard, Process, Region, RegionOptions};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a crowd does: how many have begun to wait, and how many have been woken.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -59,7 +59,9 @@ impl Place {
 
     /// Waits until so many have begun to wait: they wait, for they have given up the lock.
     fn await_waiting(&self, count: u64) {
+        let start = Instant::now();
         while self.lock.lock().unwrap().waiting != count {
+            assert!(start.elapsed() < LONG, "nobody comes");
             std::thread::yield_now();
         }
     }

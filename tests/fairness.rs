@@ -8,7 +8,7 @@
 mod common;
 
 use common::{fork, join, reap};
-use shmkit::{Lock, Process};
+use shmkit::{Lock, Process, RwLock, Semaphore};
 use std::hint::spin_loop;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
@@ -82,9 +82,13 @@ impl Barging {
     }
 }
 
-#[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 enum Which {
     Ours,
+    /// A semaphore of one permit.
+    Permit,
+    /// The writer's side of a lock for readers and writers.
+    Writer,
     Barging,
 }
 
@@ -112,6 +116,22 @@ fn contend(which: Which, share: u64, inside: Duration) -> Outcome {
                 let lock = Lock::new(()).unwrap();
                 hammer(page, share, |tally| {
                     let _guard = lock.lock().unwrap();
+                    tally();
+                    section();
+                })
+            }
+            Which::Permit => {
+                let semaphore = Semaphore::new(1).unwrap();
+                hammer(page, share, |tally| {
+                    let _permit = semaphore.acquire().unwrap();
+                    tally();
+                    section();
+                })
+            }
+            Which::Writer => {
+                let lock = RwLock::new(()).unwrap();
+                hammer(page, share, |tally| {
+                    let _guard = lock.write().unwrap();
                     tally();
                     section();
                 })
@@ -161,16 +181,19 @@ fn hammer(page: &'static Page, share: u64, locked: impl Fn(&dyn Fn())) -> Outcom
 
 #[test]
 fn nobody_who_waits_is_passed_by_more_than_the_bound() {
-    let outcome = contend(Which::Ours, SHARE, INSIDE);
-    println!("{outcome:?}");
-    assert!(outcome.worst_passed <= BOUND, "{outcome:?}");
+    for which in [Which::Ours, Which::Permit, Which::Writer] {
+        let outcome = contend(which, SHARE, INSIDE);
+        println!("{which:?}: {outcome:?}");
+        assert!(outcome.worst_passed <= BOUND, "{which:?}: {outcome:?}");
+    }
 }
 
 #[test]
 fn a_lock_that_knows_no_turns_breaks_the_bound() {
-    let outcome = contend(Which::Barging, SHARE, INSIDE);
-    println!("{outcome:?}");
-    assert!(outcome.worst_passed > BOUND, "{outcome:?}");
+    // At once, unless the machine is so busy that its scheduler hands out the turns.
+    let outcomes = (0..20).map(|_| contend(Which::Barging, SHARE, INSIDE));
+    let broken = outcomes.inspect(|o| println!("{o:?}")).any(|o| o.worst_passed > BOUND);
+    assert!(broken, "the bound says nothing");
 }
 
 /// Also without anything inside, where a lock that hands itself over would crawl.
@@ -181,4 +204,7 @@ fn everybody_gets_through_its_share_of_empty_sections() {
     let ratios: Vec<f64> =
         (0..rounds).map(|_| speed(Which::Ours) / speed(Which::Barging)).collect();
     println!("turns a second, as a share of those of a lock that knows no turns: {ratios:.2?}");
+    for which in [Which::Permit, Which::Writer] {
+        println!("{which:?}: {:?}", contend(which, share, Duration::ZERO));
+    }
 }

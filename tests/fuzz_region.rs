@@ -14,7 +14,10 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use shmkit::ring::{Consumer, MpmcRing, Producer, RecordConsumer, RecordProducer};
-use shmkit::{Array, Error, Lock, LockError, Process, RawArray, RawValue, Region, Value};
+use shmkit::{
+    Array, Barrier, Condition, Error, Event, Lock, LockError, Process, RawArray, RawValue, Region,
+    Value,
+};
 
 /// A child with no progress for so long hangs.
 const LONG: Duration = Duration::from_secs(30);
@@ -130,7 +133,7 @@ type Outcome = Result<bool, Error>;
 type Data = [u64; 4];
 const DATA: Data = [1, 2, 3, 4];
 
-const OPENERS: [Opener; 12] = [
+const OPENERS: [Opener; 15] = [
     |name| use_region(&Region::open(name)?),
     |name| use_lock(&Lock::open(name)?),
     |name| use_value(&Value::open(name)?),
@@ -142,6 +145,9 @@ const OPENERS: [Opener; 12] = [
     |name| use_record_consumer(&mut RecordConsumer::open(name)?),
     |name| use_raw_value(&RawValue::open(name)?),
     |name| use_raw_array(&RawArray::open(name)?),
+    |name| use_event(&Event::open(name)?),
+    |name| use_condition(&Condition::open(name)?),
+    |name| use_barrier(&Barrier::open(name)?),
     |name| use_mpmc(&MpmcRing::open(name)?),
 ];
 
@@ -256,6 +262,34 @@ fn use_raw_array(array: &RawArray<u32>) -> Outcome {
     Ok(true)
 }
 
+fn use_event(event: &Event) -> Outcome {
+    event.clear();
+    assert!(!event.is_set() && !event.wait_timeout(Duration::ZERO));
+    event.set();
+    assert!(event.is_set() && event.wait_timeout(Duration::ZERO));
+    Ok(true)
+}
+
+fn use_condition(condition: &Condition) -> Outcome {
+    let lock = Lock::new(0u64)?;
+    let (guard, _) = condition.wait_timeout(lock.lock()?, Duration::ZERO)?;
+    condition.notify(1);
+    condition.notify_all();
+    drop(condition.wait_timeout(guard, Duration::ZERO)?);
+    Ok(true)
+}
+
+fn use_barrier(barrier: &Barrier) -> Outcome {
+    let _ = barrier.wait_timeout(Duration::ZERO);
+    let _ = barrier.wait_with_timeout(|| (), Duration::ZERO);
+    barrier.reset();
+    assert!(!barrier.is_broken());
+    assert_eq!(barrier.waiting(), 0);
+    let met = barrier.wait_timeout(Duration::ZERO);
+    assert_eq!(met.is_ok(), barrier.parties() == 1);
+    Ok(true)
+}
+
 fn use_mpmc(ring: &MpmcRing<u64>) -> Outcome {
     let capacity = ring.capacity();
     let mut out = [0; 8];
@@ -333,10 +367,21 @@ impl Bench {
         let array = RawArray::<u32>::create(&name, 100).unwrap();
         take(&[10]);
         drop(array);
+        let event = Event::create(&name).unwrap();
+        event.set();
+        take(&[11]);
+        drop(event);
+        let condition = Condition::create(&name).unwrap();
+        use_condition(&condition).unwrap();
+        take(&[12]);
+        drop(condition);
+        let barrier = Barrier::create(&name, 3).unwrap();
+        take(&[13]);
+        drop(barrier);
         let ring = MpmcRing::<u64>::create(&name, 12).unwrap();
         (0..9).for_each(|n| ring.try_push(n).unwrap());
         std::mem::forget((ring.try_lease(), ring.try_reserve(), ring.try_pop()));
-        take(&[11]);
+        take(&[14]);
         drop(ring);
 
         let file = File::options().read(true).write(true).create_new(true).open(path(&name));

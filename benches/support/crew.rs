@@ -42,6 +42,28 @@ impl Contestant {
     }
 }
 
+/// Two members that wait for each other: an operation is the way there and back.
+impl Contestant {
+    /// Member 0 gives 0 and takes 1, member 1 the other way round.
+    pub fn ping_pong(
+        name: &'static str,
+        give: impl Fn(usize) + 'static,
+        take: impl Fn(usize) + 'static,
+    ) -> Contestant {
+        Contestant::new(name, move |my| {
+            for _ in 0..my.operations {
+                if my.member == 0 {
+                    give(0);
+                    take(1);
+                } else {
+                    take(0);
+                    give(1);
+                }
+            }
+        })
+    }
+}
+
 /// Work outside of the critical section, which no compiler removes.
 #[inline(always)]
 pub fn work(turns: u64) {

@@ -13,7 +13,9 @@ fn wait(barrier: &RawBarrier, parties: u32, deadline: Deadline) -> Result<u32, B
 
 /// Waits until as many parties are there.
 fn await_waiting(barrier: &RawBarrier, parties: u32) {
+    let start = std::time::Instant::now();
     while barrier.waiting() != parties {
+        assert!(start.elapsed() < LONG, "nobody comes");
         std::thread::yield_now();
     }
 }

@@ -28,7 +28,7 @@ pub(crate) mod permits;
 pub(crate) mod plain;
 pub(crate) mod raw;
 #[cfg(not(loom))]
-mod read_holds;
+mod inside;
 pub(crate) mod records;
 pub(crate) mod recursive;
 pub(crate) mod rw;
@@ -64,7 +64,7 @@ pub use recursive::RecursiveLock;
 #[cfg(loom)]
 pub use rw::{RawRwLock, Readers, RwWords};
 #[cfg(loom)]
-pub use semaphore::{NoPermit, RawSemaphore, SemaphoreWord};
+pub use semaphore::{NoPermit, RawSemaphore, SemaphoreWords};
 #[cfg(loom)]
 pub use spin::Spin;
 #[cfg(loom)]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! byte 0      128
-//!      word   records, one for each participant of the region
+//!      words  records, one for each participant of the region
 //! ```
 //!
 //! The bound is the object's length: it never changes.
@@ -12,7 +12,7 @@
 
 use super::deadline::Deadline;
 use super::records::{Record, Records};
-use super::semaphore::{MAX, NoPermit, RawSemaphore, SemaphoreWord};
+use super::semaphore::{MAX, NoPermit, RawSemaphore, SemaphoreWords};
 use crate::error::{Error, Result};
 use crate::region::id::Liveness;
 use crate::region::{Attached, Element, Kind, Object, Pinned, PinnedSlice, Place, Spec};
@@ -24,7 +24,7 @@ const RECORDS: u64 = 128;
 /// A handle to a semaphore.
 #[derive(Clone)]
 pub(crate) struct Permits {
-    word: Pinned<SemaphoreWord>,
+    words: Pinned<SemaphoreWords>,
     records: PinnedSlice<Record>,
     bound: u32,
 }
@@ -51,7 +51,7 @@ impl Permits {
             owners: &[Records::<Record>::owner_words(RECORDS, participants)],
         };
         let object = Object::create(place, &spec, |object| {
-            object.at::<SemaphoreWord>(0)?.init(permits);
+            object.at::<SemaphoreWords>(0)?.init(permits);
             Ok(())
         })?;
         Permits::on(object)
@@ -64,14 +64,14 @@ impl Permits {
     pub(crate) fn on(object: Object) -> Result<Permits> {
         let bound = u32::try_from(object.len()).ok().filter(|&bound| bound <= MAX);
         Ok(Permits {
-            word: object.pin(0)?,
+            words: object.pin(0)?,
             records: object.pin_slice(RECORDS, Records::<Record>::needed(object.participants()))?,
             bound: bound.ok_or(Error::Corrupt("bound of a semaphore"))?,
         })
     }
 
     pub(crate) fn object(&self) -> &Object {
-        self.word.object()
+        self.words.object()
     }
 
     pub(crate) fn bound(&self) -> u32 {
@@ -80,7 +80,7 @@ impl Permits {
 
     #[inline(always)]
     fn raw(&self) -> RawSemaphore<'_> {
-        RawSemaphore::new(&self.word, Records::new(&self.records), self.bound)
+        RawSemaphore::new(&self.words, Records::new(&self.records), self.bound)
     }
 
     pub(crate) fn value(&self) -> u32 {

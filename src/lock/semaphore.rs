@@ -9,20 +9,24 @@
 //! Source: Dijkstra's P and V (1965); the stamp of the last owner in the index word of a ring and
 //! Vyukov's bounded queue (2011), from which our ring has it, for the idea of one operation that is
 //! finished by whoever follows; Drepper, "Futexes Are Tricky" (2011), for the flag of the sleepers
-//! beside the state.
+//! beside the state. Fairness comes late, as in [`RawLock`](super::raw::RawLock); see there for where
+//! that is from.
 //!
 //! ```text
-//! word    bits 32..64                 bit 31    bits 0..31
-//!         stamp                       WAITERS   available
+//! word    bit 63     bits 32..63      bit 31    bits 0..31
+//!         STARVING   stamp            WAITERS   available
 //!
-//! stamp   bits 2+n..32    bits 2..2+n   bits 0..2
+//! stamp   bits 2+n..31    bits 2..2+n   bits 0..2
 //!         sequence, low   record        take, give, clear        n = bits of a record's index
 //!
 //! ledger  bits 31..64                 bits 0..31
 //!         sequence                    held
+//!
+//! late    how often those who starve were called
 //! ```
 //!
-//! The low half of the word is what the kernel looks at before a sleep.
+//! The kernel looks at the low half of the word before the sleep of a waiter, and at `late` before
+//! the sleep of one who starves.
 //!
 //! # Invariants
 //!
@@ -40,6 +44,11 @@
 //! - I6. WAITERS stays while anybody may be asleep. It goes when a wake-up has found fewer sleepers
 //!   than it had permits to offer, and the word has not changed since: then permits were to be
 //!   had ever since, and nobody has gone to sleep.
+//! - I7. STARVING is set by a waiter that looks in vain a millisecond after its first sleep or later,
+//!   and goes when a call finds nobody asleep on `late`. While it stands, free permits are reserved:
+//!   only those take one who have slept for it, or who cannot. A waiter reads `late` before it sees
+//!   that there is no permit, and permits are added before `late` is moved, so it is called or
+//!   does not fall asleep.
 //!
 //! # Memory ordering
 //!
@@ -48,6 +57,7 @@
 //! | hand-over | a gift or a release changes the word | a taker reads the word | all that the giver wrote |
 //! | settled | an operation stamps the word | the next one reads the word | ledgers, all but the stamped one complete |
 //! | entry | the stamped operation is written down | whoever looks whether it is | its stamp in the word |
+//! | call | `late` moves | one who starves reads `late` | the permits that were added |
 //!
 //! Every change of the word and of a ledger is a read-modify-write, so that Relaxed ones in between
 //! (flags, a hand-off) do not end a release sequence. *entry* is what the second look at the word in
@@ -67,50 +77,64 @@
 //!
 //! # Limits
 //!
-//! At most [`MAX`] permits. The stamp holds 30 - n bits of the sequence (23 in a region of 128
+//! At most [`MAX`] permits. The stamp holds 29 - n bits of the sequence (22 in a region of 128
 //! participants). Should a thread be stopped between its look at the word and its
-//! compare-and-swap, and one record see a multiple of 2^23 operations meanwhile, so that the word
+//! compare-and-swap, and one record see a multiple of 2^22 operations meanwhile, so that the word
 //! is the same again, an operation may go missing in a ledger; if its process is then killed, one
 //! permit too many or too few comes back. `available` itself is never wrong.
 //! Permits belong to a process: a thread that ends while holding one gives nothing back.
-//! Not fair: whoever comes by while a permit is free may take it.
+//! Who does not wait takes a permit whenever there is one, also from under those who starve.
 
 #![allow(unsafe_code)]
 
 use super::deadline::{Deadline, Naps};
 use super::records::{Record, Records};
 use crate::region::id::{Liveness, ParticipantId};
-use crate::sync::{AtomicU64, Ordering, futex, spin_loop};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, futex, now, spin_loop};
 use Ordering::{Acquire, Relaxed, Release};
 use std::cell::Cell;
+use std::time::Duration;
 
-/// Somebody may be asleep.
+/// Somebody may be asleep on the low half of the word.
 const WAITERS: u64 = 1 << 31;
+/// Somebody who has waited for long may be asleep on `late`.
+const STARVING: u64 = 1 << 63;
 /// Most permits that a semaphore can have.
 pub const MAX: u32 = (1 << 31) - 1;
+/// The bits of a stamp.
+const STAMP: u32 = (1 << 31) - 1;
 /// Where the sequence starts in a ledger.
 const SEQUENCE: u32 = 31;
 
 /// Turns of the spin before the first sleep, as for a lock.
 const SPINS: u32 = if cfg!(loom) { 1 } else { 100 };
 
-/// The word of a semaphore; any bytes are valid, zeros are one without permits.
+/// From its first sleep on, a waiter lets others pass for so long. In a model, until its second one.
+const PATIENCE: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
+
+/// The words of a semaphore; any bytes are valid, zeros are one without permits.
 #[repr(C)]
-pub struct SemaphoreWord {
+pub struct SemaphoreWords {
     word: AtomicU64,
+    late: AtomicU32,
+    _unused: AtomicU32,
 }
 
-// SAFETY: an atomic, and every bit pattern is a semaphore.
+// SAFETY: atomics without padding, and every bit pattern is a semaphore.
 #[cfg(not(loom))]
-unsafe impl crate::region::Shared for SemaphoreWord {}
+unsafe impl crate::region::Shared for SemaphoreWords {}
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<SemaphoreWord>() == 8 && align_of::<SemaphoreWord>() == 8);
+const _: () = assert!(size_of::<SemaphoreWords>() == 16 && align_of::<SemaphoreWords>() == 8);
 
-impl SemaphoreWord {
+impl SemaphoreWords {
     /// A semaphore with this many permits, at most [`MAX`], that nobody has used.
     #[cfg(any(loom, test))]
-    pub fn new(permits: u32) -> SemaphoreWord {
-        SemaphoreWord { word: AtomicU64::new(u64::from(permits.min(MAX))) }
+    pub fn new(permits: u32) -> SemaphoreWords {
+        SemaphoreWords {
+            word: AtomicU64::new(u64::from(permits.min(MAX))),
+            late: AtomicU32::new(0),
+            _unused: AtomicU32::new(0),
+        }
     }
 
     /// Makes it a semaphore with this many permits, before anybody else sees it.
@@ -145,6 +169,7 @@ enum Operation {
 #[derive(Clone, Copy)]
 pub struct RawSemaphore<'a> {
     word: &'a AtomicU64,
+    late: &'a AtomicU32,
     records: Records<'a>,
     bound: u32,
 }
@@ -152,8 +177,8 @@ pub struct RawSemaphore<'a> {
 impl<'a> RawSemaphore<'a> {
     /// The semaphore of these words. `bound`: more permits than this are refused.
     #[inline(always)]
-    pub fn new(word: &'a SemaphoreWord, records: Records<'a>, bound: u32) -> RawSemaphore<'a> {
-        RawSemaphore { word: &word.word, records, bound }
+    pub fn new(words: &'a SemaphoreWords, records: Records<'a>, bound: u32) -> RawSemaphore<'a> {
+        RawSemaphore { word: &words.word, late: &words.late, records, bound }
     }
 
     /// Permits to be had now. One load; the dead may hold some that nobody has asked for yet.
@@ -177,7 +202,7 @@ impl<'a> RawSemaphore<'a> {
         if self.records.at(index).owner() != Some(who.me()) {
             self.claim(index, who);
         }
-        match self.take(index) {
+        match self.take(index, true) {
             true => Ok(()),
             false => self.acquire_contended(index, who, deadline),
         }
@@ -188,7 +213,7 @@ impl<'a> RawSemaphore<'a> {
     /// Does not block. What the bound leaves no room for vanishes.
     #[inline]
     pub fn give(self, me: ParticipantId) {
-        let more = |available, _: &Record| Some(self.with(available, 1));
+        let more = |word, _: &Record| Some(self.with(available(word), 1));
         if let Some(left) = self.operate(self.records.index_of(me), Operation::Give, more) {
             self.wake(left, 1);
         }
@@ -234,21 +259,24 @@ impl<'a> RawSemaphore<'a> {
         }
     }
 
-    /// Takes a permit if there is one.
+    /// Takes a permit if there is one; a newcomer lets those pass who starve (I7).
     #[inline]
-    fn take(self, index: usize) -> bool {
-        let fewer = |available: u32, _: &Record| available.checked_sub(1);
+    fn take(self, index: usize, newcomer: bool) -> bool {
+        let fewer = |word, _: &Record| match newcomer && word & STARVING != 0 {
+            true => None,
+            false => available(word).checked_sub(1),
+        };
         self.operate(index, Operation::Take, fewer).is_some()
     }
 
-    /// Does an operation on a record (I1), as long as `next`, which is shown what is available and
-    /// the record, says what will be. Returns the word that it left.
+    /// Does an operation on a record (I1), as long as `next`, which is shown the word and the record,
+    /// says what will be available. Returns the word that it left.
     #[inline]
     fn operate(
         self,
         index: usize,
         operation: Operation,
-        next: impl Fn(u32, &Record) -> Option<u32>,
+        next: impl Fn(u64, &Record) -> Option<u32>,
     ) -> Option<u64> {
         let record = self.records.at(index);
         // settled, hand-over, Acquire: partner is the compare-and-swap below, or a release.
@@ -257,10 +285,11 @@ impl<'a> RawSemaphore<'a> {
             self.settle(now); // I2
             // Relaxed, like all in `next`: settled, or the word has changed, and then the
             // compare-and-swap fails.
-            let available = next(available(now), record)?;
+            let available = next(now, record)?;
             let sequence = sequence(record.ledger.load(Relaxed));
             let stamp = self.stamp(index, operation, sequence.wrapping_add(1));
-            let left = u64::from(stamp) << 32 | now & WAITERS | u64::from(available);
+            let flags = now & (WAITERS | STARVING);
+            let left = flags | u64::from(stamp) << 32 | u64::from(available);
             // settled, hand-over, Release: all ledgers but this one are complete.
             match self.word.compare_exchange_weak(now, left, Release, Acquire) {
                 Ok(_) => {
@@ -298,7 +327,7 @@ impl<'a> RawSemaphore<'a> {
             let now = ledger.load(Acquire);
             let is_in = sequence(now) & self.sequence_mask() == stamped;
             // Relaxed: ordered by the Acquire above.
-            if is_in || self.word.load(Relaxed) >> 32 != word >> 32 {
+            if is_in || stamp_of(self.word.load(Relaxed)) != stamp_of(word) {
                 return;
             }
             // entry, Release: as above. I3: fails if the operation has been written down since.
@@ -327,30 +356,41 @@ impl<'a> RawSemaphore<'a> {
             return Ok(());
         }
         let mut naps = Naps::new();
-        let mut slept = false;
+        // When we went to sleep first.
+        let mut since = None;
         loop {
-            if self.take(index) {
+            let newcomer = since.is_none() && !deadline.has_passed();
+            if self.take(index, newcomer) {
                 return Ok(());
             }
-            if (slept || deadline.has_passed()) && self.reclaim(who) {
+            if !newcomer && self.reclaim(who) {
                 continue;
             }
             if deadline == Deadline::Now {
                 return Err(NoPermit::WouldBlock);
             }
-            // Relaxed: publishes nothing, and a taker reads the word anew.
-            let now = self.word.load(Relaxed);
-            if available(now) != 0
-                || now & WAITERS == 0
-                    && self.word.compare_exchange(now, now | WAITERS, Relaxed, Relaxed).is_err()
+            let starving = since.is_some_and(|since| now() - since >= PATIENCE);
+            // call, Acquire: partner is the increment in `wake_sleepers` (I7).
+            let calls = self.late.load(Acquire);
+            // Relaxed: a taker reads the word anew.
+            let word = self.word.load(Relaxed);
+            let may_take = available(word) != 0 && !(newcomer && word & STARVING != 0);
+            let announced = word | WAITERS | if starving { STARVING } else { 0 };
+            // Relaxed: publishes nothing.
+            if may_take
+                || announced != word
+                    && self.word.compare_exchange(word, announced, Relaxed, Relaxed).is_err()
             {
                 continue;
             }
             let Some(nap) = naps.next(deadline) else {
                 return Err(NoPermit::Timeout);
             };
-            futex::wait_low(self.word, WAITERS as u32, Some(nap)); // I6
-            slept = true;
+            since = since.or_else(|| Some(now()));
+            match starving {
+                false => futex::wait_low(self.word, announced as u32, Some(nap)), // I6
+                true => futex::wait(self.late, calls, Some(nap)),                 // I7
+            };
         }
     }
 
@@ -359,8 +399,8 @@ impl<'a> RawSemaphore<'a> {
         for _ in 0..SPINS {
             // Relaxed: a hint; the acquisition is ordered.
             match self.word.load(Relaxed) {
-                word if available(word) != 0 => return self.take(index),
-                word if word & WAITERS != 0 => return false,
+                word if word & (WAITERS | STARVING) != 0 => return false,
+                word if available(word) != 0 => return self.take(index, true),
                 _ => spin_loop(),
             }
         }
@@ -388,12 +428,12 @@ impl<'a> RawSemaphore<'a> {
             return false;
         }
         let freed = Cell::new(0);
-        let more = |available, record: &Record| {
+        let more = |word, record: &Record| {
             // Asked anew after each look at the word: a new owner claims before its first operation.
             let now = record.owner();
             let is_dead = now == Some(owner) || now == Some(ParticipantId::DEAD);
             freed.set(held(record.ledger.load(Relaxed)));
-            (is_dead && freed.get() != 0).then(|| self.with(available, freed.get()))
+            (is_dead && freed.get() != 0).then(|| self.with(available(word), freed.get()))
         };
         let Some(left) = self.operate(index, Operation::Clear, more) else { return false };
         self.wake(left, freed.get());
@@ -410,33 +450,61 @@ impl<'a> RawSemaphore<'a> {
     /// them.
     #[inline]
     fn wake(self, left: u64, permits: u32) {
-        if left & WAITERS != 0 {
+        if left & (WAITERS | STARVING) != 0 {
             self.wake_sleepers(left, permits);
         }
     }
 
     #[cold]
     fn wake_sleepers(self, left: u64, permits: u32) {
-        if futex::wake_low(self.word, permits) < permits as usize {
+        let (mut left, mut permits) = (left, permits);
+        if left & STARVING != 0 {
+            // call, Release: partner is the load in `acquire_contended`.
+            self.late.fetch_add(1, Release);
+            match futex::wake(self.late, permits) {
+                0 => {
+                    self.end_starvation();
+                    left &= !STARVING;
+                }
+                woken => permits -= permits.min(woken as u32),
+            }
+        }
+        if permits > 0
+            && left & WAITERS != 0
+            && futex::wake_low(self.word, permits) < permits as usize
+        {
             // I6. Relaxed: publishes nothing.
             let _ = self.word.compare_exchange(left, left & !WAITERS, Relaxed, Relaxed);
         }
     }
 
+    /// Opens the free permits to newcomers again: nobody was there to be called. Who has gone to sleep
+    /// since then, did so when there was no permit, and is called by who has added those of now.
+    fn end_starvation(self) {
+        // Relaxed, here and below: publishes nothing.
+        let mut now = self.word.load(Relaxed);
+        while available(now) != 0 && now & STARVING != 0 {
+            match self.word.compare_exchange_weak(now, now & !STARVING, Relaxed, Relaxed) {
+                Ok(_) => return,
+                Err(changed) => now = changed,
+            }
+        }
+    }
+
     #[inline(always)]
     fn sequence_mask(self) -> u64 {
-        u64::from(u32::MAX >> self.sequence_shift())
+        u64::from(STAMP >> self.sequence_shift())
     }
 
     #[inline(always)]
     fn stamp(self, index: usize, operation: Operation, sequence: u64) -> u32 {
-        (sequence << self.sequence_shift()) as u32 | (index as u32) << 2 | operation as u32
+        (sequence << self.sequence_shift()) as u32 & STAMP | (index as u32) << 2 | operation as u32
     }
 
     /// The stamp of a word: record, operation, and the low bits of the sequence.
     #[inline(always)]
     fn read(self, word: u64) -> (usize, Operation, u64) {
-        let stamp = (word >> 32) as u32;
+        let stamp = stamp_of(word);
         let operation = match stamp & 3 {
             0 => Operation::Take,
             1 => Operation::Give,
@@ -450,6 +518,11 @@ impl<'a> RawSemaphore<'a> {
     fn sequence_shift(self) -> u32 {
         2 + self.records.index_bits()
     }
+}
+
+#[inline(always)]
+fn stamp_of(word: u64) -> u32 {
+    (word >> 32) as u32 & STAMP
 }
 
 #[inline(always)]

@@ -23,7 +23,7 @@ fn dead(number: u32) -> Person {
 }
 
 struct Semaphore {
-    word: SemaphoreWord,
+    words: SemaphoreWords,
     records: Vec<Record>,
     bound: u32,
 }
@@ -34,12 +34,12 @@ fn semaphore(permits: u32) -> Semaphore {
 
 fn bounded(permits: u32, bound: u32) -> Semaphore {
     let records = (0..Records::<Record>::needed(8)).map(|_| Record::default()).collect();
-    Semaphore { word: SemaphoreWord::new(permits), records, bound }
+    Semaphore { words: SemaphoreWords::new(permits), records, bound }
 }
 
 impl Semaphore {
     fn raw(&self) -> RawSemaphore<'_> {
-        RawSemaphore::new(&self.word, Records::new(&self.records), self.bound)
+        RawSemaphore::new(&self.words, Records::new(&self.records), self.bound)
     }
 
     fn try_acquire(&self, who: &Person) -> Result<(), NoPermit> {
@@ -47,7 +47,7 @@ impl Semaphore {
     }
 
     fn take_all(&self, who: &Person) -> u32 {
-        (0..).find(|_| self.try_acquire(who).is_err()).unwrap()
+        (0..100).find(|_| self.try_acquire(who).is_err()).expect("no end of permits")
     }
 
     fn ledger(&self, who: &Person) -> u64 {
@@ -186,13 +186,47 @@ fn a_sequence_that_comes_round_in_the_stamp_goes_on_in_the_ledger() {
 }
 
 #[test]
+fn a_newcomer_lets_those_pass_who_starve_for_one_nap_unless_it_cannot_wait() {
+    let (s, me) = (semaphore(2), alive(0));
+    s.words.word.fetch_or(STARVING, Relaxed);
+    assert!(!s.raw().take(0, true));
+    assert_eq!(s.try_acquire(&me), Ok(()));
+    assert_eq!(s.raw().acquire(&me, Deadline::after(Duration::from_secs(30))), Ok(()));
+    assert!(s.words.word.load(Relaxed) & STARVING != 0);
+    // A gift finds out that nobody starves.
+    s.raw().give(me.0);
+    assert_eq!(s.words.word.load(Relaxed) & (STARVING | WAITERS), 0);
+    assert_eq!(s.words.late.load(Relaxed), 1);
+}
+
+#[test]
+fn one_who_has_waited_for_long_says_so_until_it_had_its_turn() {
+    let (s, holder) = (semaphore(1), alive(0));
+    s.try_acquire(&holder).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            s.raw().acquire(&alive(1), Deadline::after(Duration::from_secs(30))).unwrap();
+            s.raw().give(alive(1).0);
+        });
+        while s.words.word.load(Relaxed) & STARVING == 0 {
+            assert!(!waiting.is_finished());
+            std::thread::yield_now();
+        }
+        s.raw().give(holder.0);
+    });
+    s.raw().acquire(&holder, Deadline::after(Duration::from_secs(30))).unwrap();
+    s.raw().give(holder.0);
+    assert_eq!((s.raw().value(), s.words.word.load(Relaxed) & STARVING), (1, 0));
+}
+
+#[test]
 fn any_words_are_a_semaphore_that_answers() {
     let me = alive(0);
     let odd = [0, 1, u64::MAX, 1 << 31, !0 << 32, 0xdead_beef_dead_beef, !(1 << 31)];
     for word in odd {
         for other in odd {
             let s = bounded(0, 100);
-            s.word.word.store(word, Relaxed);
+            s.words.word.store(word, Relaxed);
             for record in &s.records {
                 record.ledger.store(other, Relaxed);
                 record.claim(ParticipantId::from_word(other as u32 | 1).unwrap());

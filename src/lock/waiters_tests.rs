@@ -64,6 +64,20 @@ fn those_who_waited_longest_are_woken() {
 }
 
 #[test]
+fn who_is_notified_already_is_not_notified_again() {
+    let graves = Mutex::default();
+    let [a] = people(&graves);
+    let waiters = Waiters::<4>::default();
+    let [gone, first] = [(); 2].map(|()| waiters.enter(&a));
+    assert!(!finish(&waiters, gone, &a));
+    waiters.notify(1, &a);
+    let second = waiters.enter(&a); // in the cell before
+    waiters.notify(1, &a);
+    assert!(finish(&waiters, second, &a) && finish(&waiters, first, &a));
+    assert!(all_free(&waiters));
+}
+
+#[test]
 fn who_comes_later_is_not_woken() {
     let graves = Mutex::default();
     let [a] = people(&graves);
@@ -163,16 +177,18 @@ fn those_without_a_cell_are_woken_by_every_notification() {
 
 #[test]
 fn the_cells_of_the_dead_are_used_again() {
-    let graves = Mutex::default();
-    let [dead, a] = people(&graves);
-    let waiters = Waiters::<2>::default();
-    let _ = [(); 2].map(|()| waiters.enter(&dead));
-    waiters.notify(1, &a);
-    dead.die();
-    let places = [(); 2].map(|()| waiters.enter(&a));
-    assert!(places.iter().all(|place| matches!(place, Place::Cell(..))));
-    waiters.notify(1, &a);
-    assert_eq!(places.map(|p| finish(&waiters, p, &a)), [true, false]);
+    for notified in 0..3 {
+        let graves = Mutex::default();
+        let [dead, a] = people(&graves);
+        let waiters = Waiters::<2>::default();
+        let _ = [(); 2].map(|()| waiters.enter(&dead));
+        waiters.notify(notified, &a);
+        dead.die();
+        let places = [(); 2].map(|()| waiters.enter(&a));
+        assert!(places.iter().all(|place| matches!(place, Place::Cell(..))));
+        waiters.notify(1, &a);
+        assert_eq!(places.map(|p| finish(&waiters, p, &a)), [true, false]);
+    }
 }
 
 #[test]

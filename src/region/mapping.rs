@@ -13,7 +13,7 @@ use super::name;
 use super::participant::{self, Table};
 use super::view::View;
 use crate::error::{Error, Result};
-use crate::sync::{AtomicU32, Ordering::*};
+use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 use crate::sys::fork;
 use crate::sys::memory::{self, FileId};
 use crate::sys::ofd::{self, Mode};
@@ -29,6 +29,8 @@ const COUNTED_BYTES: u64 = 1 << 20;
 
 pub(crate) struct Mapping {
     map: MmapRaw,
+    /// Never that of another mapping of this process, while addresses come again.
+    serial: u64,
     geometry: Geometry,
     file: FileId,
     path: Option<PathBuf>,
@@ -154,7 +156,9 @@ impl Mapping {
     ) -> Result<Mapping> {
         let entry = fork::Entry::reopened_in_child(fd.as_fd())?;
         let id = entry.id();
-        Ok(Mapping { map, geometry, file, path, id, user: Some(User { _entry: entry, fd }) })
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let serial = NEXT.fetch_add(1, Relaxed); // Relaxed: a number, no more
+        Ok(Mapping { map, serial, geometry, file, path, id, user: Some(User { _entry: entry, fd }) })
     }
 
     /// Takes a participant slot for this process.
@@ -214,6 +218,10 @@ impl Mapping {
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         let user = self.user.as_ref().expect("the descriptor is there until drop");
         user.fd.as_fd()
+    }
+
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {

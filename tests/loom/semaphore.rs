@@ -5,13 +5,13 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 use shmkit::internals::{
-    Deadline, Liveness, NoPermit, ParticipantId, RawSemaphore, Record, Records, SemaphoreWord,
+    Deadline, Liveness, NoPermit, ParticipantId, RawSemaphore, Record, Records, SemaphoreWords,
     model, participant,
 };
 
 /// A semaphore, and a room for one that its permits may guard.
 struct Gate {
-    word: SemaphoreWord,
+    word: SemaphoreWords,
     records: Box<[Record]>,
     visits: UnsafeCell<u32>,
 }
@@ -22,7 +22,7 @@ unsafe impl Sync for Gate {}
 
 fn gate(permits: u32, participants: u32) -> Arc<Gate> {
     let records = (0..Records::<Record>::needed(participants)).map(|_| Record::default()).collect();
-    Arc::new(Gate { word: SemaphoreWord::new(permits), records, visits: UnsafeCell::new(0) })
+    Arc::new(Gate { word: SemaphoreWords::new(permits), records, visits: UnsafeCell::new(0) })
 }
 
 impl Gate {
@@ -44,7 +44,7 @@ impl Gate {
 
     /// Acquires again and again until nothing comes any more.
     fn take_all(&self, who: &impl Liveness) -> u32 {
-        (0..).find(|_| !self.try_acquire(who)).unwrap()
+        (0..10).find(|_| !self.try_acquire(who)).expect("no end of permits")
     }
 
     #[allow(unsafe_code)]
@@ -222,6 +222,19 @@ fn who_sleeps_again_is_woken_again() {
         assert!(gate.raw().release(1));
         assert!(gate.raw().release(1));
         other.join().unwrap();
+    });
+}
+
+#[test]
+fn who_was_passed_by_starves_and_is_called() {
+    loom::model(|| {
+        let (gate, [a, b]) = (gate(1, 2), people());
+        gate.acquire(&a);
+        let other = spawn(&gate, &b, |gate, b| gate.pass(&b));
+        gate.give(&a);
+        gate.pass(&a);
+        other.join().unwrap();
+        assert_eq!(gate.raw().value(), 1);
     });
 }
 
