@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use shmkit::ring::{Consumer, Producer, RecordConsumer, RecordProducer};
+use shmkit::ring::{Consumer, MpmcRing, Producer, RecordConsumer, RecordProducer};
 use shmkit::{
     Array, Barrier, BoundedSemaphore, Condition, Error, Event, Lock, LockError, Process, RLock,
     RawArray, RawValue, Region, RwLock, Semaphore, Value,
@@ -133,7 +133,7 @@ type Outcome = Result<bool, Error>;
 type Data = [u64; 4];
 const DATA: Data = [1, 2, 3, 4];
 
-const OPENERS: [Opener; 18] = [
+const OPENERS: [Opener; 19] = [
     |name| use_region(&Region::open(name)?),
     |name| use_lock(&Lock::open(name)?),
     |name| use_value(&Value::open(name)?),
@@ -152,6 +152,7 @@ const OPENERS: [Opener; 18] = [
     |name| use_rwlock(&RwLock::open(name)?),
     |name| use_semaphore(&Semaphore::open(name)?),
     |name| use_bounded_semaphore(&BoundedSemaphore::open(name)?),
+    |name| use_mpmc(&MpmcRing::open(name)?),
 ];
 
 fn use_region(region: &Region) -> Outcome {
@@ -338,6 +339,23 @@ fn use_bounded_semaphore(permits: &BoundedSemaphore) -> Outcome {
     Ok(true)
 }
 
+fn use_mpmc(ring: &MpmcRing<u64>) -> Outcome {
+    let capacity = ring.capacity();
+    let mut out = [0; 8];
+    for _ in 0..2 {
+        let pushed = (0..2 * capacity).take_while(|n| ring.try_push(*n as u64).is_ok()).count();
+        assert!(pushed <= 2 * capacity && ring.len() <= capacity);
+        let _ = (ring.try_push_slice(&[1; 5]), ring.try_pop_slice(&mut out));
+        let _ = (ring.try_reserve().map(|slot| slot.commit()), ring.try_lease().map(drop));
+        let _ = (ring.try_reserve().map(drop), ring.try_lease().map(|value| value.release()));
+        let _ = (0..2 * capacity).take_while(|_| ring.try_pop().is_ok()).count();
+        ring.recover();
+        assert!(ring.len() <= capacity);
+        let _ = (ring.is_empty(), ring.is_full());
+    }
+    Ok(true)
+}
+
 /// A region that was written by this library, and what it is opened as.
 struct Image {
     bytes: Vec<u8>,
@@ -429,6 +447,11 @@ impl Bench {
         take(&[17]);
         drop(held);
         drop(permits);
+        let ring = MpmcRing::<u64>::create(&name, 12).unwrap();
+        (0..9).for_each(|n| ring.try_push(n).unwrap());
+        std::mem::forget((ring.try_lease(), ring.try_reserve(), ring.try_pop()));
+        take(&[18]);
+        drop(ring);
 
         let file = File::options().read(true).write(true).create_new(true).open(path(&name));
         let file = file.unwrap();

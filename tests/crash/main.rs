@@ -12,6 +12,7 @@ mod condition;
 mod event;
 mod helper;
 mod lock;
+mod mpmc;
 mod pipe;
 mod proof;
 mod region;
@@ -73,6 +74,7 @@ fn tests() -> Vec<Test> {
     tests.extend(barrier::tests());
     tests.extend(rwlock::tests());
     tests.extend(ring::tests());
+    tests.extend(mpmc::tests());
     tests.extend(pipe::tests());
     tests.extend(spawn::tests());
     tests
