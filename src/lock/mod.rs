@@ -6,6 +6,7 @@
 #[cfg(not(loom))]
 pub(crate) mod awaited;
 pub(crate) mod barrier;
+pub(crate) mod bell;
 pub(crate) mod cell;
 pub(crate) mod deadline;
 pub(crate) mod elements;
@@ -43,6 +44,8 @@ pub(crate) mod waiters;
 
 #[cfg(loom)]
 pub use barrier::{Broken, RawBarrier};
+#[cfg(loom)]
+pub use bell::Bell;
 #[cfg(loom)]
 pub use cell::{Cell, Integer};
 #[cfg(loom)]
