@@ -50,14 +50,15 @@ fn pop(ring: &Handle) -> u64 {
     until(ring, Handle::pop)
 }
 
-/// Claims a slot, or several, finishes as many as `finished`, and dies.
+/// Claims a slot, or several, if there are any, finishes as many as `finished`, and dies.
 fn push_and_die(heap: &Heap<u64>, ring: &Handle, values: &[u64], finished: usize) {
-    let claim = ring.claim::<PRODUCER>(values.len()).unwrap();
-    for (nth, value) in values.iter().enumerate() {
-        let at = claim.nth(nth);
-        write(ring, at, *value);
-        if nth < finished {
-            ring.put(at, ring.lap(at) | FULL);
+    if let Ok(claim) = ring.claim::<PRODUCER>(values.len()) {
+        for (nth, value) in values[..claim.count].iter().enumerate() {
+            let at = claim.nth(nth);
+            write(ring, at, *value);
+            if nth < finished {
+                ring.put(at, ring.lap(at) | FULL);
+            }
         }
     }
     heap.bury(ring.site.number());
@@ -141,6 +142,48 @@ fn a_slot_is_written_again_only_after_it_was_read() {
         }
         producer.join().unwrap();
         assert_works(&b);
+    });
+}
+
+/// Who looks at the head has seen less of a slot than of the tail.
+#[test]
+fn a_slot_that_was_just_freed_is_not_taken_for_corrupt() {
+    model(|| {
+        let (_, [a, b, c, _]) = ring(1);
+        c.push(1).unwrap();
+        let other = thread::spawn(move || {
+            let popped = a.pop();
+            assert_ne!(a.push(2), Err(Refusal::Corrupt));
+            popped
+        });
+        let popped = [b.pop(), b.pop()];
+        assert!(!popped.contains(&Err(Refusal::Corrupt)), "{popped:?}");
+        other.join().unwrap().ok();
+        drain(&c);
+        assert_works(&c);
+    });
+}
+
+/// Who claims after the dead has seen less of the dead one's slot than of the tail.
+#[test]
+fn a_claim_is_tagged_whatever_its_slot_was_before() {
+    model(|| {
+        let (heap, [a, b, c, d]) = ring(2);
+        d.push(1).unwrap();
+        d.push(2).unwrap();
+        let victim = thread::spawn(move || {
+            let popped = c.pop();
+            push_and_die(&heap, &a, &[3], 0);
+            popped
+        });
+        let mut popped = vec![b.pop()];
+        let pushed = b.push(9);
+        popped.push(victim.join().unwrap());
+        d.recover();
+        popped.extend(drain(&d).into_iter().map(Ok));
+        assert_eq!(popped.contains(&Ok(9)), pushed.is_ok(), "{popped:?}");
+        assert!(popped.contains(&Ok(1)) && popped.contains(&Ok(2)), "{popped:?}");
+        assert_works(&d);
     });
 }
 

@@ -113,7 +113,8 @@ where
         let mut ratios: Vec<f64> =
             own.iter().zip(&samples[0]).map(|(own, first)| own / first).collect();
         let mut ns = own.clone();
-        [&mut ratios, &mut ns].map(|values| values.sort_by(f64::total_cmp));
+        ratios.sort_by(f64::total_cmp);
+        ns.sort_by(f64::total_cmp);
         let (ns, ratio) = (ns[ns.len() / 2], ratios[ratios.len() / 2]);
         println!("    {name:<22} {ns:>8.1} ns  x{ratio:.2}");
     }
