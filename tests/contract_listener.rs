@@ -506,25 +506,27 @@ fn threads_accept_at_once() {
 
 extern "C" fn ignore(_: i32) {}
 
-fn accepts_under_signals(path: String, c: Connection<bool>) -> u32 {
+/// SIGUSR1 interrupts system calls, which are not restarted.
+fn be_interruptible() {
     let handler: extern "C" fn(i32) = ignore;
-    // SAFETY: the handler does nothing, and lives as long as the program.
+    // SAFETY: all-zero bytes are a `sigaction` without flags; the handler does nothing, and lives as
+    // long as the program.
     unsafe {
-        libc::signal(libc::SIGUSR1, handler as libc::sighandler_t);
-        libc::siginterrupt(libc::SIGUSR1, 1);
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as libc::sighandler_t;
+        assert_eq!(libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()), 0);
     }
+}
+
+fn accepts_under_signals(path: String, c: Connection<bool>) -> u32 {
+    be_interruptible();
     let listener = Listener::<u32>::bind(path).unwrap();
     c.send(true).unwrap();
     listener.accept().unwrap().recv().unwrap()
 }
 
 fn connects_under_signals(path: String, c: Connection<bool>) -> u32 {
-    let handler: extern "C" fn(i32) = ignore;
-    // SAFETY: as above.
-    unsafe {
-        libc::signal(libc::SIGUSR1, handler as libc::sighandler_t);
-        libc::siginterrupt(libc::SIGUSR1, 1);
-    }
+    be_interruptible();
     c.send(true).unwrap();
     connect::<u32>(path).unwrap().recv().unwrap()
 }
