@@ -650,12 +650,14 @@ impl Inlet {
         loop {
             let record = match self.reader.receive() {
                 Ok(record) => record,
-                Err(TryPopError::Empty) => return None,
+                Err(TryPopError::Empty | TryPopError::Busy) => return None,
                 Err(TryPopError::Disconnected) => return Some(Err(RecvError::Disconnected)),
                 Err(TryPopError::NotOwner) if self.reader.end().is_closed() => {
                     return Some(Err(RecvError::Disconnected));
                 }
-                Err(TryPopError::NotOwner) => return Some(Err(RecvError::WrongProcess)),
+                Err(TryPopError::NotOwner | TryPopError::Detached) => {
+                    return Some(Err(RecvError::WrongProcess));
+                }
                 Err(TryPopError::Lent) => return Some(Err(RecvError::Busy)),
                 Err(TryPopError::Corrupt) => return Some(Err(RecvError::Corrupt)),
             };

@@ -8,7 +8,7 @@
 
 use super::directory::Directory;
 use super::header::{Geometry, LINE_BYTES, lock_byte};
-use super::id::{Liveness, ParticipantId};
+use super::id::{Liveness, Numbers, ParticipantId};
 use super::name;
 use super::participant::{self, Table};
 use super::view::View;
@@ -158,7 +158,15 @@ impl Mapping {
         let id = entry.id();
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let serial = NEXT.fetch_add(1, Relaxed); // Relaxed: a number, no more
-        Ok(Mapping { map, serial, geometry, file, path, id, user: Some(User { _entry: entry, fd }) })
+        Ok(Mapping {
+            map,
+            serial,
+            geometry,
+            file,
+            path,
+            id,
+            user: Some(User { _entry: entry, fd }),
+        })
     }
 
     /// Takes a participant slot for this process.
@@ -307,6 +315,12 @@ impl Liveness for Attached<'_> {
 
     fn is_dead(&self, id: ParticipantId) -> bool {
         id != self.me && self.mapping.table().is_dead(self.mapping.fd(), id)
+    }
+}
+
+impl Numbers for Attached<'_> {
+    fn is_number_dead(&self, number: u32) -> bool {
+        number != self.me.number() && self.mapping.table().is_number_dead(self.mapping.fd(), number)
     }
 }
 

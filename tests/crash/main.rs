@@ -13,6 +13,7 @@ mod event;
 mod handles;
 mod helper;
 mod lock;
+mod mpmc;
 mod pipe;
 mod proof;
 mod region;
@@ -74,6 +75,7 @@ fn tests() -> Vec<Test> {
     tests.extend(barrier::tests());
     tests.extend(rwlock::tests());
     tests.extend(ring::tests());
+    tests.extend(mpmc::tests());
     tests.extend(pipe::tests());
     tests.extend(handles::tests());
     tests.extend(spawn::tests());
