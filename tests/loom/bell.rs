@@ -59,6 +59,7 @@ fn an_older_announcement_does_not_use_the_wish_up() {
         let tower = tower();
         tower.bell.arm(&tower.event);
         assert!(tower.bell.is_to_ring()); // only the announcement is left
+        assert!(!tower.bell.is_to_ring(), "one wish, one ring");
         let publisher = thread::spawn({
             let tower = tower.clone();
             move || {
