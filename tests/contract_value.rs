@@ -190,12 +190,15 @@ fn a_large_raw_value_is_never_torn_by_writers_that_are_killed_x24() {
                 seen.set(n).unwrap();
             }
         };
-        (Process::spawn((raw.clone(), seen.clone()), write).unwrap(), seen)
+        // A daemon, so that a test that fails does not wait for it.
+        let writer = Process::builder().daemon(true).spawn((raw.clone(), seen.clone()), write);
+        (writer.unwrap(), seen)
     };
     let survivor = start();
     for _ in 0..8 {
         let (victim, seen) = start();
         while seen.get() < 100 {
+            assert!(victim.is_alive(), "torn, or an error");
             let all = raw.get();
             assert!(all.iter().all(|one| *one == all[0]), "{all:?}");
         }

@@ -73,11 +73,18 @@ impl Member {
         });
     }
 
-    /// Takes a handle of `id` away; with its last one it is no member any more.
-    pub fn leave(&self, id: ParticipantId) {
+    /// Takes a handle of `id` away; with its last one it is no member any more, and `farewell` runs
+    /// before.
+    pub fn leave(&self, id: ParticipantId, farewell: impl Fn()) {
         self.change(|word| {
             let mine = owner(word) == Some(id);
-            mine.then(|| if word < 2 * HANDLE { 0 } else { word - HANDLE })
+            mine.then(|| match word < 2 * HANDLE {
+                true => {
+                    farewell();
+                    0
+                }
+                false => word - HANDLE,
+            })
         });
     }
 

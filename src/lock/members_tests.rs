@@ -27,7 +27,7 @@ fn join(cells: &[Member], who: ParticipantId) {
 }
 
 fn leave(cells: &[Member], who: ParticipantId) {
-    Member::of(cells, who).unwrap().leave(who);
+    Member::of(cells, who).unwrap().leave(who, || ());
 }
 
 #[test]

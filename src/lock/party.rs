@@ -11,6 +11,7 @@
 
 use super::barrier::{Broken, PARTIES_MAX, RawBarrier};
 use super::deadline::Deadline;
+use super::inside;
 use super::members::Member;
 use super::spin::Spin;
 use crate::error::{Error, Result};
@@ -69,7 +70,7 @@ impl Party {
             join(&words, &members, me)?;
             // This process had the region open: who came with the handle ends here, in order.
             if let Some(carrier) = carrier {
-                leave(&members, carrier);
+                leave(&members, carrier, || ());
             }
         }
         let seat = AtomicU32::new(me.word());
@@ -88,13 +89,25 @@ impl Party {
         &self.words
     }
 
-    /// [`RawBarrier::wait`] as a member.
+    /// [`RawBarrier::wait`] as a member; [`Error::WouldDeadlock`] within an action of this very
+    /// barrier, which would wait for its own end.
     pub(crate) fn wait(
         &self,
         deadline: Deadline,
         action: Option<impl FnOnce()>,
     ) -> Result<Result<u32, Broken>> {
         let who = self.member()?;
+        let (identity, me) = (self.object().identity(), who.me());
+        if inside::has(identity, me) {
+            return Err(Error::WouldDeadlock);
+        }
+        let action = action.map(|action| {
+            move || {
+                inside::note(identity, me);
+                let _acting = Acting(identity, me);
+                action();
+            }
+        });
         let party_died = || Member::any_dead(&self.members, &who);
         Ok(self.words.wait(self.parties, &self.spin, deadline, action, &party_died))
     }
@@ -102,7 +115,7 @@ impl Party {
     /// Starts over, without the dead.
     pub(crate) fn reset(&self) {
         // Who is no participant cannot ask who is dead; then they break the next round as well.
-        if let Ok(who) = self.member() {
+        if let Ok(who) = self.object().attached() {
             Member::forget_dead(&self.members, &who);
         }
         self.words.reset();
@@ -112,7 +125,7 @@ impl Party {
     pub(crate) fn enlist(&self, to: ParticipantId) -> Result<Box<dyn FnOnce() + Send>> {
         join(&self.words, &self.members, to)?;
         let members = self.members.clone();
-        Ok(Box::new(move || leave(&members, to)))
+        Ok(Box::new(move || leave(&members, to, || ())))
     }
 
     /// This process, as a member: a forked child becomes one at its first use.
@@ -128,15 +141,25 @@ impl Party {
     }
 }
 
+/// The thread runs an action, also one that panics.
+struct Acting(inside::Place, ParticipantId);
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        inside::strike(self.0, self.1);
+    }
+}
+
 impl Drop for Party {
     fn drop(&mut self) {
         let seat = ParticipantId::from_word(self.seat.load(Relaxed));
         let Some(me) = seat.filter(|_| seat == self.object().mapping().own_id()) else { return };
-        if std::thread::panicking() {
-            // Who leaves like this does not come any more.
-            self.words.break_now(Broken::PartyDied);
-        }
-        leave(&self.members, me);
+        leave(&self.members, me, || {
+            if std::thread::panicking() {
+                // Who leaves like this does not come any more.
+                self.words.break_now(Broken::PartyDied);
+            }
+        });
     }
 }
 
@@ -150,8 +173,8 @@ fn join(words: &RawBarrier, members: &[Member], id: ParticipantId) -> Result<()>
     Ok(())
 }
 
-fn leave(members: &[Member], id: ParticipantId) {
+fn leave(members: &[Member], id: ParticipantId, farewell: impl Fn()) {
     if let Some(cell) = Member::of(members, id) {
-        cell.leave(id);
+        cell.leave(id, farewell);
     }
 }

@@ -16,8 +16,8 @@ use super::cell::Cell;
 use super::deadline::Deadline;
 use super::error::{LockError, OwnerDied};
 use super::hold::Hold;
+use super::inside;
 use super::raw::{Acquired, LockFailure, RawLock};
-use super::read_holds;
 use super::records::Records;
 use super::rw::{RawRwLock, Readers, RwWords};
 use super::spin::Spin;
@@ -38,6 +38,8 @@ pub(crate) struct RwGuarded<T> {
     words: Pinned<RwWords>,
     records: PinnedSlice<Readers>,
     cell: Cell<T>,
+    /// What tells this lock from others in this process.
+    identity: inside::Place,
     /// Of this handle's waits to read, and to write.
     spins: [Spin; 2],
 }
@@ -82,7 +84,8 @@ impl<T: Pod> RwGuarded<T> {
         let count = Records::<Readers>::needed(object.participants());
         let records = object.pin_slice(Self::records_at(), count)?;
         let (lock, words) = (object.pin(0)?, object.pin(0)?);
-        Ok(RwGuarded { lock, words, records, cell, spins: [Spin::new(), Spin::new()] })
+        let identity = object.identity();
+        Ok(RwGuarded { lock, words, records, cell, identity, spins: [Spin::new(), Spin::new()] })
     }
 
     #[inline]
@@ -92,14 +95,14 @@ impl<T: Pod> RwGuarded<T> {
     ) -> Result<RwLockReadGuard<'_, T>, LockError<RwLockReadGuard<'_, T>>> {
         let who = self.object().attached().map_err(|e| LockError::Os(e.into()))?;
         let (raw, me) = (self.raw(), who.me());
-        let acquired = if read_holds::has(self.address(), me) && raw.is_inside(me) {
+        let acquired = if inside::has(self.identity, me) && raw.is_inside(me) {
             Ok(raw.read_again(me))
         } else {
             raw.read(&who, &self.spins[0], deadline)
         };
         let guard = || {
-            read_holds::note(self.address(), me);
-            let seat = Seat { raw, address: self.address(), who, not_send: PhantomData };
+            inside::note(self.identity, me);
+            let seat = Seat { raw, identity: self.identity, who, not_send: PhantomData };
             RwLockReadGuard { value: self.cell.read(), seat }
         };
         match acquired {
@@ -117,7 +120,7 @@ impl<T: Pod> RwGuarded<T> {
     ) -> Result<RwLockWriteGuard<'_, T>, LockError<RwLockWriteGuard<'_, T>>> {
         let who = self.object().attached().map_err(|e| LockError::Os(e.into()))?;
         let raw = self.raw();
-        if read_holds::has(self.address(), who.me()) && raw.is_inside(who.me()) {
+        if inside::has(self.identity, who.me()) && raw.is_inside(who.me()) {
             return Err(LockError::WouldDeadlock);
         }
         let acquired = Hold::acquire(
@@ -149,12 +152,6 @@ impl<T> RwGuarded<T> {
     fn raw(&self) -> RawRwLock<'_> {
         RawRwLock::new(&self.words, Records::new(&self.records))
     }
-
-    /// What tells this lock from others in this process.
-    #[inline(always)]
-    fn address(&self) -> usize {
-        std::ptr::from_ref::<RwWords>(&self.words).addr()
-    }
 }
 
 impl<T> Clone for RwGuarded<T> {
@@ -164,6 +161,7 @@ impl<T> Clone for RwGuarded<T> {
             words: self.words.clone(),
             records: self.records.clone(),
             cell: self.cell.clone(),
+            identity: self.identity,
             spins: [Spin::new(), Spin::new()],
         }
     }
@@ -182,7 +180,7 @@ impl<G> From<LockFailure> for LockError<G> {
 /// The place of a reader inside; given up on drop.
 struct Seat<'a> {
     raw: RawRwLock<'a>,
-    address: usize,
+    identity: inside::Place,
     who: Attached<'a>,
     /// The list of read holds is the thread's.
     not_send: PhantomData<*const ()>,
@@ -191,7 +189,7 @@ struct Seat<'a> {
 impl Drop for Seat<'_> {
     #[inline]
     fn drop(&mut self) {
-        read_holds::strike(self.address, self.who.me());
+        inside::strike(self.identity, self.who.me());
         // G2
         if self.who.is_still_me() {
             self.raw.leave(self.who.me());

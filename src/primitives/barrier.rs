@@ -28,6 +28,10 @@ use std::time::Duration;
 /// Coming to a barrier is one compare-and-swap; a wait spins for a moment and then sleeps in the
 /// kernel.
 ///
+/// A barrier made by [`Barrier::new`] takes one page of memory and one descriptor in each process
+/// that uses it; [`Barrier::new_in`] packs many into one region, at 8 bytes for each participant
+/// that the region can have. Threads may be parties beyond that number, processes may not.
+///
 /// ```
 /// use shmkit::Barrier;
 ///
@@ -141,12 +145,13 @@ impl Barrier {
     /// before anybody goes on.
     ///
     /// In each round at most one action runs, that of the last party. What it writes is visible to
-    /// all parties when they go on.
+    /// all parties when they go on. It may abort and reset the barrier, and meet at others.
     ///
     /// # Errors
     ///
     /// As [`wait`](Barrier::wait). A round may be broken while its action runs, by a deadline for
-    /// example; then the call that ran it is told, too.
+    /// example; then the call that ran it is told, too. [`BrokenBarrier::WouldDeadlock`] to an action
+    /// that waits at this barrier itself.
     ///
     /// # Panics
     ///
@@ -178,7 +183,10 @@ impl Barrier {
         deadline: Deadline,
         action: Option<impl FnOnce()>,
     ) -> Result<u32, BrokenBarrier> {
-        let met = self.party.wait(deadline, action).map_err(|e| BrokenBarrier::Os(e.into()))?;
+        let met = self.party.wait(deadline, action).map_err(|e| match e {
+            Error::WouldDeadlock => BrokenBarrier::WouldDeadlock,
+            e => BrokenBarrier::Os(e.into()),
+        })?;
         met.map_err(|why| match why {
             Broken::Timeout => BrokenBarrier::Timeout,
             Broken::Aborted => BrokenBarrier::Aborted,
@@ -240,6 +248,8 @@ pub enum BrokenBarrier {
     PartyDied,
     /// The action of the last party panicked.
     ActionPanicked,
+    /// It is not broken: this is the action of a party, which came to its own barrier.
+    WouldDeadlock,
     /// The kernel refused: only when a forked child uses the handle for the first time.
     Os(io::Error),
 }
@@ -252,6 +262,7 @@ impl fmt::Display for BrokenBarrier {
             BrokenBarrier::Reset => "the barrier was reset meanwhile",
             BrokenBarrier::PartyDied => "the barrier is broken: a party has died",
             BrokenBarrier::ActionPanicked => "the barrier is broken: the action panicked",
+            BrokenBarrier::WouldDeadlock => "an action may not wait at its own barrier",
             BrokenBarrier::Os(e) => return e.fmt(f),
         })
     }
@@ -263,6 +274,7 @@ impl From<BrokenBarrier> for Error {
     fn from(why: BrokenBarrier) -> Error {
         match why {
             BrokenBarrier::Os(e) => e.into(),
+            BrokenBarrier::WouldDeadlock => Error::WouldDeadlock,
             _ => Error::Broken,
         }
     }

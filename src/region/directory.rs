@@ -349,10 +349,11 @@ fn sweep_id(word: &AtomicU32, number: u32) {
 fn sweep_number(word: &AtomicU64, shift: u32, number: u32) {
     let shift = shift.min(64 - NUMBER_BITS);
     let mask = u64::from(NUMBER_DEAD) << shift;
-    let mut now = word.load(Relaxed);
+    // Acquire: a word may say that another, which comes later in the tables, names the dead now.
+    let mut now = word.load(Acquire);
     while (now & mask) >> shift == u64::from(number) {
         // sweep: as above.
-        match word.compare_exchange(now, now | mask, AcqRel, Relaxed) {
+        match word.compare_exchange(now, now | mask, AcqRel, Acquire) {
             Ok(_) => return,
             Err(changed) => now = changed,
         }

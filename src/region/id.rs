@@ -61,3 +61,13 @@ pub trait Liveness {
     /// final, `false` may go stale.
     fn is_dead(&self, id: ParticipantId) -> bool;
 }
+
+/// [`Liveness`] for words that have no room for more than the number of a participant.
+pub trait Numbers: Liveness {
+    /// Whether the participant that has this number now, or had it last, has died; `true` for the
+    /// number of [`ParticipantId::DEAD`]. Slow as [`Liveness::is_dead`].
+    ///
+    /// Asked after a word was read, `true` holds for whoever the word names: a number changes hands
+    /// only after all words that name its holder were swept.
+    fn is_number_dead(&self, number: u32) -> bool;
+}

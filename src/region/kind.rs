@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Barrier = 13,
     RawValue = 14,
     RawArray = 15,
+    Mpmc = 16,
     BoundedSemaphore = 17,
 }
 
@@ -42,6 +43,7 @@ impl Kind {
             13 => "barrier",
             14 => "raw value",
             15 => "raw array",
+            16 => "ring for many",
             17 => "bounded semaphore",
             _ => return format!("object of kind {number}"),
         };

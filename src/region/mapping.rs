@@ -8,12 +8,12 @@
 
 use super::directory::Directory;
 use super::header::{Geometry, LINE_BYTES, lock_byte};
-use super::id::{Liveness, ParticipantId};
+use super::id::{Liveness, Numbers, ParticipantId};
 use super::name;
 use super::participant::{self, Table};
 use super::view::View;
 use crate::error::{Error, Result};
-use crate::sync::{AtomicU32, Ordering::*};
+use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 use crate::sys::fork;
 use crate::sys::memory::{self, FileId};
 use crate::sys::ofd::{self, Mode};
@@ -29,6 +29,8 @@ const COUNTED_BYTES: u64 = 1 << 20;
 
 pub(crate) struct Mapping {
     map: MmapRaw,
+    /// Never that of another mapping of this process, while addresses come again.
+    serial: u64,
     geometry: Geometry,
     file: FileId,
     path: Option<PathBuf>,
@@ -154,7 +156,17 @@ impl Mapping {
     ) -> Result<Mapping> {
         let entry = fork::Entry::reopened_in_child(fd.as_fd())?;
         let id = entry.id();
-        Ok(Mapping { map, geometry, file, path, id, user: Some(User { _entry: entry, fd }) })
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let serial = NEXT.fetch_add(1, Relaxed); // Relaxed: a number, no more
+        Ok(Mapping {
+            map,
+            serial,
+            geometry,
+            file,
+            path,
+            id,
+            user: Some(User { _entry: entry, fd }),
+        })
     }
 
     /// Takes a participant slot for this process.
@@ -214,6 +226,10 @@ impl Mapping {
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         let user = self.user.as_ref().expect("the descriptor is there until drop");
         user.fd.as_fd()
+    }
+
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
     }
 
     pub(crate) fn geometry(&self) -> &Geometry {
@@ -299,6 +315,12 @@ impl Liveness for Attached<'_> {
 
     fn is_dead(&self, id: ParticipantId) -> bool {
         id != self.me && self.mapping.table().is_dead(self.mapping.fd(), id)
+    }
+}
+
+impl Numbers for Attached<'_> {
+    fn is_number_dead(&self, number: u32) -> bool {
+        number != self.me.number() && self.mapping.table().is_number_dead(self.mapping.fd(), number)
     }
 }
 

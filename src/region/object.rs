@@ -176,6 +176,11 @@ impl Object {
         self.mapping.geometry().participants
     }
 
+    /// What tells the object from all others that this process ever has: its mapping and its number.
+    pub(crate) fn identity(&self) -> (u64, u32) {
+        (self.mapping.serial(), self.index)
+    }
+
     /// This process as a participant of the object's region.
     #[inline(always)]
     pub(crate) fn attached(&self) -> Result<Attached<'_>> {

@@ -147,6 +147,17 @@ impl<'a> Table<'a> {
         gone || slot.generation.load(Acquire) != id.generation()
     }
 
+    /// Whether the present or the last occupant of a slot, which is not ours, has died.
+    pub(crate) fn is_number_dead(&self, fd: BorrowedFd<'_>, number: u32) -> bool {
+        let occupant = number.checked_sub(1).filter(|index| *index < self.len).and_then(|index| {
+            // occupy, Acquire: whose generation it is has attached.
+            let generation = self.slot(index).ok()?.generation.load(Acquire);
+            let used = generation != 0 && generation >> GENERATION_BITS == 0;
+            used.then(|| ParticipantId::new(index, generation))
+        });
+        occupant.is_none_or(|id| self.is_dead(fd, id)) // nobody ever: nobody alive
+    }
+
     /// Pids of the participants that are attached now, for reports.
     pub(crate) fn living(&self, fd: BorrowedFd<'_>, own: Option<ParticipantId>) -> Vec<u32> {
         (0..self.len)

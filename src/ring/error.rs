@@ -1,6 +1,7 @@
 //! Why a ring refused. One enum per verb; what was not delivered comes back.
 
 use super::end::Stop;
+use super::mpmc::Refusal;
 use crate::error::Error;
 use std::fmt;
 
@@ -10,12 +11,17 @@ use std::fmt;
 pub enum TryPushError<T> {
     /// No free slot now; the consumer may free one at any time.
     Full(T),
+    /// The slot that is next is still read by a consumer, which may be done at any time, or in the
+    /// way is one that has died: see [`MpmcRing::recover`](super::MpmcRing::recover).
+    Busy(T),
     /// The consumer has closed its end or died.
     Disconnected(T),
     /// The consumer's position in shared memory cannot be true.
     Corrupt(T),
     /// This end now belongs to another process, or was closed.
     NotOwner(T),
+    /// This process, a forked child, could not become a user of the ring's region.
+    Detached(T),
 }
 
 /// Why nothing was popped.
@@ -24,6 +30,9 @@ pub enum TryPushError<T> {
 pub enum TryPopError {
     /// Nothing is there now; the producer may push at any time.
     Empty,
+    /// The value that is next is still written by a producer, which may be done at any time, or in
+    /// the way is one that has died: see [`MpmcRing::recover`](super::MpmcRing::recover).
+    Busy,
     /// The producer has closed its end or died, and everything it pushed was popped.
     Disconnected,
     /// The producer's position, or a length in the ring, cannot be true.
@@ -32,6 +41,8 @@ pub enum TryPopError {
     NotOwner,
     /// A record of this end is still borrowed, or was forgotten instead of dropped.
     Lent,
+    /// This process, a forked child, could not become a user of the ring's region.
+    Detached,
 }
 
 /// Why no record could be reserved.
@@ -60,9 +71,11 @@ impl<T> TryPushError<T> {
     pub fn into_inner(self) -> T {
         match self {
             TryPushError::Full(v)
+            | TryPushError::Busy(v)
             | TryPushError::Disconnected(v)
             | TryPushError::Corrupt(v)
-            | TryPushError::NotOwner(v) => v,
+            | TryPushError::NotOwner(v)
+            | TryPushError::Detached(v) => v,
         }
     }
 
@@ -71,6 +84,26 @@ impl<T> TryPushError<T> {
             Stop::Disconnected => TryPushError::Disconnected(value),
             Stop::Corrupt => TryPushError::Corrupt(value),
             Stop::NotOwner => TryPushError::NotOwner(value),
+        }
+    }
+
+    pub(super) fn refused(why: Refusal, value: T) -> TryPushError<T> {
+        match why {
+            Refusal::Full => TryPushError::Full(value),
+            Refusal::Empty | Refusal::Busy => TryPushError::Busy(value),
+            Refusal::Corrupt => TryPushError::Corrupt(value),
+            Refusal::Detached => TryPushError::Detached(value),
+        }
+    }
+}
+
+impl From<Refusal> for TryPopError {
+    fn from(why: Refusal) -> TryPopError {
+        match why {
+            Refusal::Empty => TryPopError::Empty,
+            Refusal::Full | Refusal::Busy => TryPopError::Busy,
+            Refusal::Corrupt => TryPopError::Corrupt,
+            Refusal::Detached => TryPopError::Detached,
         }
     }
 }
@@ -99,9 +132,10 @@ impl<T> From<TryPushError<T>> for Error {
     fn from(e: TryPushError<T>) -> Error {
         match e {
             TryPushError::Full(_) => Error::Full,
+            TryPushError::Busy(_) => Error::WouldBlock,
             TryPushError::Disconnected(_) => Error::Disconnected,
             TryPushError::Corrupt(_) => Error::Corrupt("position of a ring"),
-            TryPushError::NotOwner(_) => Error::WrongProcess,
+            TryPushError::NotOwner(_) | TryPushError::Detached(_) => Error::WrongProcess,
         }
     }
 }
@@ -109,10 +143,10 @@ impl<T> From<TryPushError<T>> for Error {
 impl From<TryPopError> for Error {
     fn from(e: TryPopError) -> Error {
         match e {
-            TryPopError::Empty => Error::WouldBlock,
+            TryPopError::Empty | TryPopError::Busy => Error::WouldBlock,
             TryPopError::Disconnected => Error::Disconnected,
             TryPopError::Corrupt => Error::Corrupt("position or length in a ring"),
-            TryPopError::NotOwner => Error::WrongProcess,
+            TryPopError::NotOwner | TryPopError::Detached => Error::WrongProcess,
             TryPopError::Lent => Error::Lent,
         }
     }
@@ -134,15 +168,19 @@ impl From<TryReserveError> for Error {
 const DISCONNECTED: &str = "the other end of the ring is closed or dead";
 const CORRUPT: &str = "the ring is corrupt";
 const NOT_OWNER: &str = "this end of the ring belongs to another process";
+const BUSY: &str = "the next slot of the ring is in use";
+const DETACHED: &str = "this process could not become a user of the ring's region";
 const LENT: &str = "a record of this end of the ring is still borrowed";
 
 impl<T> fmt::Display for TryPushError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             TryPushError::Full(_) => "the ring is full",
+            TryPushError::Busy(_) => BUSY,
             TryPushError::Disconnected(_) => DISCONNECTED,
             TryPushError::Corrupt(_) => CORRUPT,
             TryPushError::NotOwner(_) => NOT_OWNER,
+            TryPushError::Detached(_) => DETACHED,
         })
     }
 }
@@ -151,10 +189,12 @@ impl fmt::Display for TryPopError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             TryPopError::Empty => "the ring is empty",
+            TryPopError::Busy => BUSY,
             TryPopError::Disconnected => DISCONNECTED,
             TryPopError::Corrupt => CORRUPT,
             TryPopError::NotOwner => NOT_OWNER,
             TryPopError::Lent => LENT,
+            TryPopError::Detached => DETACHED,
         })
     }
 }

@@ -1,12 +1,13 @@
-//! Lock-free rings between one producer and one consumer, in two processes or threads.
+//! Lock-free rings between processes or threads.
 //!
-//! [`spsc()`] carries plain values, [`record()`] byte records of any length. They are the floor
-//! under pipes: they never sleep, so all their operations are called `try_`. A program that wants
-//! to wait uses a pipe, or polls.
+//! [`spsc()`] carries plain values and [`record()`] byte records of any length, from one producer
+//! to one consumer; [`mpmc()`] plain values between any number of both. They are the floor under
+//! pipes and queues: they never sleep, so all their operations are called `try_`. A program that
+//! wants to wait uses one of those, or polls.
 //!
 //! Every operation takes effect by one atomic store. A process killed before it has done nothing,
-//! killed after it everything; the other end keeps working and is told `Disconnected` when nothing
-//! is left to read. Nothing that the other end writes can move this end's bounds.
+//! killed after it everything; the others keep working. The ends of a ring for two are told
+//! `Disconnected` when nothing is left to read. Nothing that others write can move one's bounds.
 
 pub(crate) mod end;
 mod error;
@@ -14,7 +15,10 @@ mod error;
 mod heap;
 mod indices;
 #[cfg(not(loom))]
+mod many;
+#[cfg(not(loom))]
 pub(crate) mod mapped;
+mod mpmc;
 pub(crate) mod record;
 #[cfg(not(loom))]
 mod records;
@@ -24,6 +28,8 @@ pub(crate) mod spsc;
 mod values;
 
 pub use error::{TryPopError, TryPushError, TryReserveError};
+#[cfg(not(loom))]
+pub use many::{LeasedValue, MpmcRing, ReservedSlot, mpmc, mpmc_in};
 #[cfg(not(loom))]
 pub use records::{Record, RecordConsumer, RecordProducer, ReservedRecord, record, record_in};
 #[cfg(not(loom))]

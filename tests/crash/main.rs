@@ -10,8 +10,10 @@ mod barrier;
 mod campaign;
 mod condition;
 mod event;
+mod handles;
 mod helper;
 mod lock;
+mod mpmc;
 mod pipe;
 mod proof;
 mod region;
@@ -73,7 +75,9 @@ fn tests() -> Vec<Test> {
     tests.extend(barrier::tests());
     tests.extend(rwlock::tests());
     tests.extend(ring::tests());
+    tests.extend(mpmc::tests());
     tests.extend(pipe::tests());
+    tests.extend(handles::tests());
     tests.extend(spawn::tests());
     tests
 }

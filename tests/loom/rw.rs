@@ -181,7 +181,7 @@ fn threads_of_one_participant_count_together() {
             }
         });
         let _ = house.read(&a);
-        sibling.join().unwrap();
+        let _ = sibling.join().unwrap();
         writer.join().unwrap();
         assert!(house.seize(&b, Deadline::Now).is_ok());
     });

@@ -13,6 +13,7 @@ mod condition;
 mod event;
 mod ledger;
 mod lock;
+mod mpmc;
 mod proof;
 mod region;
 mod rlock;
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
     tests.extend(rwlock::tests());
     tests.extend(value::tests());
     tests.extend(stream::tests());
+    tests.extend(mpmc::tests());
     tests.extend(region::tests());
     runner::run(tests)
 }
