@@ -99,6 +99,8 @@ pub enum Error {
     Lent,
     /// The sender of a handle was gone before the handle was received.
     HandleGone,
+    /// The two sides of a meeting have different keys, or only one has a key.
+    WrongKey,
     /// Neither the take-over hook nor `shmkit::init` ran before `main` of this process.
     NotInitialised,
     /// A ring, queue or pipe has no room now.
@@ -186,6 +188,7 @@ impl fmt::Display for Error {
             Error::WrongProcess => f.write_str("the handle belongs to another process"),
             Error::Lent => f.write_str("a message is still lent, in place"),
             Error::HandleGone => f.write_str("the sender of the handle is gone"),
+            Error::WrongKey => f.write_str("the two sides do not have the same key"),
             Error::NotInitialised => {
                 f.write_str("call shmkit::init() first in main to start processes from here")
             }

@@ -24,6 +24,8 @@ mod sys;
 mod value;
 
 #[cfg(all(feature = "serde", not(loom)))]
+mod listener;
+#[cfg(all(feature = "serde", not(loom)))]
 mod message;
 #[cfg(all(feature = "serde", not(loom)))]
 pub mod process;
@@ -57,6 +59,7 @@ pub use {
 
 #[cfg(all(feature = "serde", not(loom)))]
 pub use {
+    listener::{AcceptError, ConnectError, ConnectOptions, Listener, ListenerOptions, connect},
     message::Message,
     process::{
         Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use shmkit::ring::{Consumer, MpmcRing, Producer, RecordConsumer, RecordProducer};
 use shmkit::{
-    Array, Barrier, Condition, Error, Event, Lock, LockError, Process, RawArray, RawValue, Region,
-    Value,
+    Array, Barrier, BoundedSemaphore, Condition, Error, Event, Lock, LockError, Process, RLock,
+    RawArray, RawValue, Region, RwLock, Semaphore, Value,
 };
 
 /// A child with no progress for so long hangs.
@@ -133,7 +133,7 @@ type Outcome = Result<bool, Error>;
 type Data = [u64; 4];
 const DATA: Data = [1, 2, 3, 4];
 
-const OPENERS: [Opener; 15] = [
+const OPENERS: [Opener; 19] = [
     |name| use_region(&Region::open(name)?),
     |name| use_lock(&Lock::open(name)?),
     |name| use_value(&Value::open(name)?),
@@ -148,6 +148,10 @@ const OPENERS: [Opener; 15] = [
     |name| use_event(&Event::open(name)?),
     |name| use_condition(&Condition::open(name)?),
     |name| use_barrier(&Barrier::open(name)?),
+    |name| use_rlock(&RLock::open(name)?),
+    |name| use_rwlock(&RwLock::open(name)?),
+    |name| use_semaphore(&Semaphore::open(name)?),
+    |name| use_bounded_semaphore(&BoundedSemaphore::open(name)?),
     |name| use_mpmc(&MpmcRing::open(name)?),
 ];
 
@@ -290,6 +294,51 @@ fn use_barrier(barrier: &Barrier) -> Outcome {
     Ok(true)
 }
 
+fn use_rlock(lock: &RLock<Data>) -> Outcome {
+    let mut guard = match lock.try_lock() {
+        Ok(guard) => guard,
+        Err(LockError::OwnerDied(died)) => died.recover(),
+        Err(LockError::WouldBlock | LockError::WouldDeadlock) => return Ok(false),
+        Err(other) => panic!("{other}"),
+    };
+    guard.set(DATA);
+    assert_eq!(*lock.try_lock().unwrap(), DATA);
+    Ok(true)
+}
+
+fn use_rwlock(lock: &RwLock<Data>) -> Outcome {
+    match lock.try_read() {
+        Ok(_) | Err(LockError::OwnerDied(_)) => {}
+        Err(LockError::WouldBlock | LockError::WouldDeadlock) => {}
+        Err(other) => panic!("{other}"),
+    }
+    let mut guard = match lock.try_write() {
+        Ok(guard) => guard,
+        Err(LockError::OwnerDied(died)) => died.recover(),
+        Err(LockError::WouldBlock | LockError::WouldDeadlock) => return Ok(false),
+        Err(other) => panic!("{other}"),
+    };
+    *guard = DATA;
+    drop(guard);
+    assert_eq!(*lock.try_read().unwrap(), DATA);
+    Ok(true)
+}
+
+fn use_semaphore(permits: &Semaphore) -> Outcome {
+    let _ = permits.release(1);
+    let before = permits.value();
+    drop(permits.try_acquire());
+    assert!(permits.value() >= before && permits.release(u32::MAX).is_err());
+    Ok(true)
+}
+
+fn use_bounded_semaphore(permits: &BoundedSemaphore) -> Outcome {
+    let _ = permits.release(1);
+    drop(permits.try_acquire());
+    assert!(permits.bound() == u32::MAX || permits.release(permits.bound() + 1).is_err());
+    Ok(true)
+}
+
 fn use_mpmc(ring: &MpmcRing<u64>) -> Outcome {
     let capacity = ring.capacity();
     let mut out = [0; 8];
@@ -378,10 +427,30 @@ impl Bench {
         let barrier = Barrier::create(&name, 3).unwrap();
         take(&[13]);
         drop(barrier);
+        let lock = RLock::create(&name, DATA).unwrap();
+        let held = [lock.lock().unwrap(), lock.lock().unwrap()];
+        take(&[14]);
+        drop(held);
+        drop(lock);
+        let lock = RwLock::create(&name, DATA).unwrap();
+        let held = [lock.read().unwrap(), lock.read().unwrap()];
+        take(&[15]);
+        drop(held);
+        drop(lock);
+        let permits = Semaphore::create(&name, 3).unwrap();
+        let held = permits.acquire().unwrap();
+        take(&[16]);
+        drop(held);
+        drop(permits);
+        let permits = BoundedSemaphore::create(&name, 3).unwrap();
+        let held = permits.acquire().unwrap();
+        take(&[17]);
+        drop(held);
+        drop(permits);
         let ring = MpmcRing::<u64>::create(&name, 12).unwrap();
         (0..9).for_each(|n| ring.try_push(n).unwrap());
         std::mem::forget((ring.try_lease(), ring.try_reserve(), ring.try_pop()));
-        take(&[14]);
+        take(&[18]);
         drop(ring);
 
         let file = File::options().read(true).write(true).create_new(true).open(path(&name));

@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["region"],
     &["lock", "ring", "message"],
     &["pipe", "primitives", "value", "array"],
-    &["process"],
+    &["process", "listener"],
 ];
 
 /// Edges that point down and are still wrong.

@@ -95,9 +95,18 @@ impl EventCount {
     /// takes the announcement away, so that the next publication is cheap again.
     #[inline]
     pub fn notify_all(&self) {
-        if self.is_announced() {
+        self.notify_all_and_tell();
+    }
+
+    /// As [`EventCount::notify_all`], and says whether somebody had announced, who may sleep
+    /// elsewhere: see [`super::bell`].
+    #[inline]
+    pub fn notify_all_and_tell(&self) -> bool {
+        let announced = self.is_announced();
+        if announced {
             self.wake_all();
         }
+        announced
     }
 
     /// Wakes one of those who wait, if any. Call it after the publication of one thing that any of
@@ -153,7 +162,7 @@ impl EventCount {
     }
 
     /// Says that we are about to sleep, and returns the value to sleep on (I1).
-    fn announce(&self) -> u32 {
+    pub(super) fn announce(&self) -> u32 {
         // Relaxed: ordered by the fence.
         let state = self.state.fetch_or(ANNOUNCED | FRESH, Relaxed);
         // announce: partner is the fence in `is_announced`.

@@ -6,6 +6,7 @@
 #[cfg(not(loom))]
 pub(crate) mod awaited;
 pub(crate) mod barrier;
+pub(crate) mod bell;
 pub(crate) mod cell;
 pub(crate) mod deadline;
 pub(crate) mod elements;
@@ -17,6 +18,8 @@ pub(crate) mod gate;
 pub(crate) mod guarded;
 #[cfg(not(loom))]
 mod hold;
+#[cfg(not(loom))]
+mod inside;
 pub(crate) mod members;
 #[cfg(not(loom))]
 pub(crate) mod nested;
@@ -27,8 +30,6 @@ pub(crate) mod permits;
 #[cfg(not(loom))]
 pub(crate) mod plain;
 pub(crate) mod raw;
-#[cfg(not(loom))]
-mod inside;
 pub(crate) mod records;
 pub(crate) mod recursive;
 pub(crate) mod rw;
@@ -43,6 +44,8 @@ pub(crate) mod waiters;
 
 #[cfg(loom)]
 pub use barrier::{Broken, RawBarrier};
+#[cfg(loom)]
+pub use bell::Bell;
 #[cfg(loom)]
 pub use cell::{Cell, Integer};
 #[cfg(loom)]

@@ -49,6 +49,14 @@
 //!   only those take one who have slept for it, or who cannot. A waiter reads `late` before it sees
 //!   that there is no permit, and permits are added before `late` is moved, so it is called or
 //!   does not fall asleep.
+//!   (A newcomer that lets others pass sleeps although there are permits: for one nap at most.)
+//!
+//! # Fairness
+//!
+//! As for [`RawLock`](super::raw::RawLock): a waiter starves from its first look in vain, a
+//! millisecond after it first slept or later, which is at most five milliseconds after. From there on
+//! newcomers let it pass, and those who starve are served in the order in which they fell asleep;
+//! each of the others that sleep already may go first once.
 //!
 //! # Memory ordering
 //!

@@ -4,10 +4,12 @@ use super::error::{RecvError, SendError};
 use super::lane::Loan;
 use super::receiver::{Received, Receiver};
 use super::sender::Sender;
+use crate::error::Error;
 #[cfg(feature = "serde")]
 use crate::message::Message;
 use bytemuck::Pod;
 use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// One end of a duplex pipe: sends to the other end, and receives what that sends.
@@ -149,6 +151,69 @@ impl<T> Connection<T> {
         self.sender.send_pod(value)
     }
 
+    /// Sends a descriptor, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// See [`Sender::send_fd`].
+    pub fn send_fd(&self, fd: impl AsFd) -> Result<(), SendError<()>> {
+        self.sender.send_fd(fd)
+    }
+
+    /// Sends a descriptor if there is room now. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// See [`Sender::try_send_fd`].
+    pub fn try_send_fd(&self, fd: impl AsFd) -> Result<(), SendError<()>> {
+        self.sender.try_send_fd(fd)
+    }
+
+    /// Sends a descriptor, waiting for room at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Sender::send_fd_timeout`].
+    pub fn send_fd_timeout(&self, fd: impl AsFd, timeout: Duration) -> Result<(), SendError<()>> {
+        self.sender.send_fd_timeout(fd, timeout)
+    }
+
+    /// Receives a descriptor, waiting as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// See [`Receiver::recv_fd`].
+    pub fn recv_fd(&self) -> Result<OwnedFd, RecvError> {
+        self.receiver.recv_fd()
+    }
+
+    /// Receives a descriptor if it is there. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// See [`Receiver::try_recv_fd`].
+    pub fn try_recv_fd(&self) -> Result<OwnedFd, RecvError> {
+        self.receiver.try_recv_fd()
+    }
+
+    /// Receives a descriptor, waiting for it at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Receiver::recv_fd_timeout`].
+    pub fn recv_fd_timeout(&self, timeout: Duration) -> Result<OwnedFd, RecvError> {
+        self.receiver.recv_fd_timeout(timeout)
+    }
+
+    /// A descriptor for `epoll`, readable when there is something to receive.
+    ///
+    /// # Errors
+    ///
+    /// See [`Receiver::poll_fd`].
+    pub fn poll_fd(&self) -> Result<BorrowedFd<'_>, Error> {
+        self.receiver.poll_fd()
+    }
+
     /// Room for a message, to be written in place; waits for it as long as it takes.
     ///
     /// # Errors
@@ -255,5 +320,12 @@ impl<T> Connection<T> {
 impl<T> fmt::Debug for Connection<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connection { .. }")
+    }
+}
+
+impl<T> AsFd for Connection<T> {
+    /// The descriptor to poll, see [`Receiver::poll_fd`].
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.receiver.as_fd()
     }
 }

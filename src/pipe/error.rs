@@ -42,6 +42,9 @@ pub enum RecvError {
     },
     /// The message could not be decoded as the type asked for, and is gone; the text says why.
     Decode(String),
+    /// A handle or descriptor in the message is not to be had any more; the message is gone too,
+    /// the next ones are not.
+    HandleGone,
     /// A received message of this end is still borrowed.
     Busy,
     /// This end was moved to another process, or this is a forked copy of the handle.
@@ -139,6 +142,7 @@ impl fmt::Display for RecvError {
             RecvError::Disconnected => Error::Disconnected.fmt(f),
             RecvError::TooShort { needed } => Error::TooShort { needed: *needed }.fmt(f),
             RecvError::Decode(why) => write!(f, "cannot decode the message: {why}"),
+            RecvError::HandleGone => Error::HandleGone.fmt(f),
             RecvError::Busy => Error::Lent.fmt(f),
             RecvError::WrongProcess => Error::WrongProcess.fmt(f),
             RecvError::Corrupt => f.write_str("the sender has left nonsense in the pipe"),
@@ -157,6 +161,7 @@ impl From<RecvError> for Error {
             RecvError::Disconnected => Error::Disconnected,
             RecvError::TooShort { needed } => Error::TooShort { needed },
             RecvError::Decode(why) => Error::Decode(why),
+            RecvError::HandleGone => Error::HandleGone,
             RecvError::Busy => Error::Lent,
             RecvError::WrongProcess => Error::WrongProcess,
             RecvError::Corrupt => Error::Corrupt("records of a pipe"),

@@ -1,8 +1,8 @@
 //! One direction of a pipe: records in a ring, and the two places where its ends wait.
 //!
 //! ```text
-//! byte 0         8     128       256      512
-//!      readable  gone  writable  indices  words of the record ring
+//! byte 0         8     16    128       256      512
+//!      readable  gone  bell  writable  indices  words of the record ring
 //! ```
 //!
 //! `gone` says that the receiver has closed its end. The sender reads that line at each message
@@ -11,33 +11,46 @@
 //! A message of up to the longest record is one record, with FIRST and LAST set. A longer one is a
 //! run of records from FIRST to LAST. A sender that gives up half way (timeout, death of its
 //! process) leaves a run without LAST, which the receiver drops when the next FIRST comes.
+//!
+//! The flags of the LAST record count the descriptors of the message, which lie in the socket when
+//! the record is published (see [`crate::region::courier`]). A receiver whose descriptor is polled is
+//! in one of two states outside of its calls: its descriptor is readable; or the bell is armed, and
+//! the lane was empty after that. Each call that finds a message, or the end, leaves the first;
+//! one that finds nothing leaves the second.
 
 use super::error::{RecvError, SendError};
 use crate::error::{Error, Result};
+use crate::lock::bell::Bell;
 use crate::lock::deadline::Deadline;
 use crate::lock::event::EventCount;
 use crate::lock::spin::Spin;
+use crate::region::courier::{Courier, Mailbox};
 use crate::region::id::ParticipantId;
+use crate::region::watch::Watch;
 use crate::region::{Flag, Object, OwnerWords, Pinned, children_reaped};
 use crate::ring::end::End;
 use crate::ring::mapped::Mapped;
 use crate::ring::record::{Reader, Received, Reserved, Writer};
 use crate::ring::{TryPopError, TryReserveError};
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::io;
 use std::ops::Deref;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 const READABLE: u64 = 0;
 const GONE: u64 = 8;
+const BELL: u64 = 16;
 const WRITABLE: u64 = 128;
 const INDICES: u64 = 256;
 const WORDS: u64 = 512;
 const WORD_BYTES: u64 = 8;
 
-/// Flags of a record: its place in the message, and what the message is.
+/// Flags of a record: its place in the message, what the message is, and how many descriptors it
+/// has, if this is the last record of it.
 const FIRST: u32 = 1;
 const LAST: u32 = 2;
-const FORM: u32 = !(FIRST | LAST);
+const FORM: u32 = 3 << 2;
+const FDS_SHIFT: u32 = 8;
 
 /// Messages that may be sent before the kernel is asked whether the receiver lives.
 const SENDS_PER_PROBE: u32 = 256;
@@ -53,6 +66,7 @@ impl Form {
     pub(super) const BYTES: Form = Form(0 << 2);
     pub(super) const TYPED: Form = Form(1 << 2);
     pub(super) const POD: Form = Form(2 << 2);
+    pub(super) const FD: Form = Form(3 << 2);
 }
 
 /// Where a lane lies in its object.
@@ -118,13 +132,20 @@ impl Lane {
     }
 
     /// Takes the sending end, see [`Lane::end`].
-    pub(super) fn outlet(self, object: &Object, carrier: Option<ParticipantId>) -> Result<Outlet> {
+    pub(super) fn outlet(
+        self,
+        object: &Object,
+        courier: Courier,
+        carrier: Option<ParticipantId>,
+    ) -> Result<Outlet> {
         let end = self.end(object, carrier)?;
         let (readable, writable) = self.events(object)?;
         Ok(Outlet {
             lane: self,
             writer: Writer::new(end),
+            courier,
             readable,
+            bell: object.pin(self.offset()? + BELL)?,
             gone: object.pin(self.offset()? + GONE)?,
             writable,
             spin: Spin::new(),
@@ -139,6 +160,7 @@ impl Lane {
     pub(super) fn inlet(
         self,
         object: &Object,
+        courier: Courier,
         carrier: Option<ParticipantId>,
         partial: Partial,
     ) -> Result<Inlet> {
@@ -147,7 +169,11 @@ impl Lane {
         Ok(Inlet {
             lane: self,
             reader: Reader::new(end),
+            courier,
+            mailbox: RefCell::default(),
+            watch: OnceCell::new(),
             readable,
+            bell: object.pin(self.offset()? + BELL)?,
             gone: object.pin(self.offset()? + GONE)?,
             writable,
             spin: Spin::new(),
@@ -160,7 +186,9 @@ impl Lane {
 pub(super) struct Outlet {
     lane: Lane,
     writer: Writer<Mapped<u64>>,
+    courier: Courier,
     readable: Pinned<EventCount>,
+    bell: Pinned<Bell>,
     gone: Pinned<Flag>,
     writable: Pinned<EventCount>,
     spin: Spin,
@@ -186,6 +214,10 @@ impl Outlet {
         self.writer.max_record_bytes()
     }
 
+    pub(super) fn courier(&self) -> &Courier {
+        &self.courier
+    }
+
     /// Sends a message; one that does not fit into the ring is streamed, unless `Deadline::Now`.
     pub(super) fn send(
         &self,
@@ -193,35 +225,77 @@ impl Outlet {
         form: Form,
         deadline: Deadline,
     ) -> Result<(), SendError<()>> {
+        self.send_with(message, form, &[], deadline)
+    }
+
+    /// Sends a message together with descriptors, at most `MAX_FDS`. On failure none has gone.
+    pub(super) fn send_with(
+        &self,
+        message: &[u8],
+        form: Form,
+        fds: &[BorrowedFd<'_>],
+        deadline: Deadline,
+    ) -> Result<(), SendError<()>> {
         if message.len() <= self.max_record_bytes() {
-            return self.send_fragment(message, FIRST | LAST | form.0, deadline).map(drop);
+            return self.send_fragment(message, FIRST | LAST | form.0, fds, deadline).map(drop);
         }
         if deadline == Deadline::Now {
             return Err(SendError::TooLarge(()));
         }
-        let mut sent = self.send_fragment(message, FIRST | form.0, deadline)?;
+        let mut sent = self.send_fragment(message, FIRST | form.0, fds, deadline)?;
         while sent < message.len() {
-            sent += self.send_fragment(&message[sent..], form.0, deadline)?;
+            sent += self.send_fragment(&message[sent..], form.0, fds, deadline)?;
         }
         Ok(())
     }
 
-    /// Sends as much of `rest` as there is room for, with LAST if that is all, and says how much.
+    /// Sends as much of `rest` as there is room for, with LAST and `fds` if that is all, and says
+    /// how much.
+    #[inline]
     fn send_fragment(
         &self,
         rest: &[u8],
         flags: u32,
+        fds: &[BorrowedFd<'_>],
         deadline: Deadline,
     ) -> Result<usize, SendError<()>> {
         let whole = flags & LAST != 0;
         let least = if whole { rest.len() } else { rest.len().min(LEAST_FRAGMENT_BYTES) };
-        let mut record = self.reserve(least, rest.len(), deadline)?;
+        let mut record = if fds.is_empty() {
+            self.reserve(least, rest.len(), deadline, |_| Some(Ok(())))?
+        } else {
+            self.reserve(least, rest.len(), deadline, |record| self.post(record, rest.len(), fds))?
+        };
         let len = record.len().min(rest.len());
         record[..len].copy_from_slice(&rest[..len]);
-        record.set_flags(if len == rest.len() { flags | LAST } else { flags });
+        let last = LAST | (fds.len() as u32) << FDS_SHIFT;
+        record.set_flags(if len == rest.len() { flags | last } else { flags });
         record.commit(len);
-        self.readable.notify_all();
+        self.notify();
         Ok(len)
+    }
+
+    /// Sends the descriptors of `record` ahead of it, if all that is left of the message, `len`
+    /// bytes, fits there; `None` while the socket has no room. Room comes as it does in the ring:
+    /// by messages that are received.
+    #[cold]
+    fn post(
+        &self,
+        record: &Reserved<'_, Mapped<u64>>,
+        len: usize,
+        fds: &[BorrowedFd<'_>],
+    ) -> Option<Result<(), SendError<()>>> {
+        if record.len() < len {
+            return Some(Ok(()));
+        }
+        match self.courier.send(record.position(), fds) {
+            Err(Error::WouldBlock) => None,
+            Err(Error::Disconnected) => Some(Err(SendError::Disconnected(()))),
+            Err(Error::WrongProcess) => Some(Err(SendError::WrongProcess(()))),
+            Err(Error::Os(e)) => Some(Err(SendError::Os(e))),
+            Err(other) => Some(Err(SendError::Os(other.into()))),
+            Ok(()) => Some(Ok(())),
+        }
     }
 
     /// Room for a message of `len_bytes`, written in place.
@@ -233,45 +307,61 @@ impl Outlet {
         if len_bytes > self.max_record_bytes() {
             return Err(SendError::TooLarge(()));
         }
-        let mut record = self.reserve(len_bytes, len_bytes, deadline)?;
+        let mut record = self.reserve(len_bytes, len_bytes, deadline, |_| Some(Ok(())))?;
         record.set_flags(FIRST | LAST | Form::BYTES.0);
-        Ok(Loan { record, readable: &self.readable })
+        Ok(Loan { record, outlet: self })
     }
 
+    /// Waits for room of `least` to `most` bytes, and until `admit` has no objection to it.
+    #[inline]
     fn reserve(
         &self,
         least: usize,
         most: usize,
         deadline: Deadline,
+        admit: impl Fn(&Reserved<'_, Mapped<u64>>) -> Option<Result<(), SendError<()>>>,
     ) -> Result<Reserved<'_, Mapped<u64>>, SendError<()>> {
         if self.receiver_is_gone() {
             return Err(SendError::Disconnected(()));
         }
         let attempt = || match self.writer.reserve_up_to(least, most) {
+            Ok(record) => admit(&record).map(|admitted| admitted.map(|()| record)),
             Err(TryReserveError::Full) => None,
-            other => Some(other),
+            Err(other) => Some(Err(self.explain(other))),
         };
         let check = || {
             let gone = self.writer.end().probe_peer();
-            gone.then_some(Err(TryReserveError::Disconnected))
+            gone.then_some(Err(SendError::Disconnected(())))
         };
         match self.writable.wait_until(&self.spin, deadline, attempt, check) {
-            Some(Ok(record)) => Ok(record),
-            Some(Err(why)) => Err(match why {
-                TryReserveError::Disconnected => SendError::Disconnected(()),
-                TryReserveError::TooLarge { .. } => SendError::TooLarge(()),
-                TryReserveError::NotOwner if self.writer.end().is_closed() => {
-                    SendError::Disconnected(())
-                }
-                TryReserveError::NotOwner => SendError::WrongProcess(()),
-                TryReserveError::Lent => SendError::Busy(()),
-                TryReserveError::Full => SendError::Full(()),
-                TryReserveError::Corrupt => {
-                    SendError::Os(io::Error::other(Error::Corrupt("records of a pipe")))
-                }
-            }),
+            Some(outcome) => outcome,
             None if deadline == Deadline::Now => Err(SendError::Full(())),
             None => Err(SendError::Timeout(())),
+        }
+    }
+
+    #[cold]
+    fn explain(&self, why: TryReserveError) -> SendError<()> {
+        match why {
+            TryReserveError::Disconnected => SendError::Disconnected(()),
+            TryReserveError::TooLarge { .. } => SendError::TooLarge(()),
+            TryReserveError::NotOwner if self.writer.end().is_closed() => {
+                SendError::Disconnected(())
+            }
+            TryReserveError::NotOwner => SendError::WrongProcess(()),
+            TryReserveError::Lent => SendError::Busy(()),
+            TryReserveError::Full => SendError::Full(()),
+            TryReserveError::Corrupt => {
+                SendError::Os(io::Error::other(Error::Corrupt("records of a pipe")))
+            }
+        }
+    }
+
+    /// Wakes the receiver, if it waits.
+    #[inline]
+    fn notify(&self) {
+        if self.readable.notify_all_and_tell() && self.bell.is_to_ring() {
+            self.courier.ring();
         }
     }
 
@@ -300,7 +390,7 @@ impl Outlet {
     /// Closes this end: the receiver gets what was sent, and then the end of the stream.
     pub(super) fn close(&self) {
         self.writer.end().close();
-        self.readable.notify_all();
+        self.notify();
     }
 }
 
@@ -315,7 +405,7 @@ impl Drop for Outlet {
 /// Its content is arbitrary until it is written.
 pub struct Loan<'a> {
     record: Reserved<'a, Mapped<u64>>,
-    readable: &'a EventCount,
+    outlet: &'a Outlet,
 }
 
 impl Loan<'_> {
@@ -323,7 +413,7 @@ impl Loan<'_> {
     pub fn commit(self) {
         let len = self.record.len();
         self.record.commit(len);
-        self.readable.notify_all();
+        self.outlet.notify();
     }
 }
 
@@ -347,6 +437,8 @@ pub(super) struct Partial {
     pub(super) bytes: Vec<u8>,
     /// The flags of the last fragment; 0 before the first.
     pub(super) flags: u32,
+    /// The position of the last fragment.
+    pub(super) position: u64,
 }
 
 impl Partial {
@@ -354,7 +446,7 @@ impl Partial {
         self.flags & LAST != 0
     }
 
-    fn add(&mut self, fragment: &[u8], flags: u32) -> Result<(), RecvError> {
+    fn add(&mut self, fragment: &[u8], flags: u32, position: u64) -> Result<(), RecvError> {
         if flags & FIRST != 0 {
             self.bytes.clear();
         } else if self.flags & FIRST == 0 {
@@ -364,6 +456,7 @@ impl Partial {
         room.map_err(|_| RecvError::Os(io::ErrorKind::OutOfMemory.into()))?;
         self.bytes.extend_from_slice(fragment);
         self.flags = flags | FIRST;
+        self.position = position;
         Ok(())
     }
 }
@@ -372,7 +465,12 @@ impl Partial {
 pub(super) struct Inlet {
     lane: Lane,
     reader: Reader<Mapped<u64>>,
+    courier: Courier,
+    mailbox: RefCell<Mailbox>,
+    /// There once somebody has asked for a descriptor to poll.
+    watch: OnceCell<Watch>,
     readable: Pinned<EventCount>,
+    bell: Pinned<Bell>,
     gone: Pinned<Flag>,
     writable: Pinned<EventCount>,
     spin: Spin,
@@ -382,7 +480,7 @@ pub(super) struct Inlet {
 /// A message where it is: in the ring, or assembled from fragments.
 pub(super) enum Message<'a> {
     InRing(InRing<'a>),
-    Assembled { bytes: Vec<u8>, flags: u32 },
+    Assembled(Partial),
 }
 
 /// A record, borrowed in place; its drop makes room for the sender.
@@ -400,13 +498,28 @@ impl Drop for InRing<'_> {
 }
 
 impl Message<'_> {
+    fn flags(&self) -> u32 {
+        match self {
+            Message::InRing(in_ring) => in_ring.record.as_ref().map_or(0, Received::flags),
+            Message::Assembled(whole) => whole.flags,
+        }
+    }
+
     pub(super) fn form(&self) -> Form {
-        Form(
-            FORM & match self {
-                Message::InRing(in_ring) => in_ring.record.as_ref().map_or(0, Received::flags),
-                Message::Assembled { flags, .. } => *flags,
-            },
-        )
+        Form(self.flags() & FORM)
+    }
+
+    /// How many descriptors came with it.
+    pub(super) fn fd_count(&self) -> usize {
+        (self.flags() >> FDS_SHIFT) as usize
+    }
+
+    /// The position of its last record.
+    fn position(&self) -> u64 {
+        match self {
+            Message::InRing(in_ring) => in_ring.record.as_ref().map_or(0, Received::position),
+            Message::Assembled(whole) => whole.position,
+        }
     }
 }
 
@@ -416,7 +529,7 @@ impl Deref for Message<'_> {
     fn deref(&self) -> &[u8] {
         match self {
             Message::InRing(in_ring) => in_ring.record.as_deref().unwrap_or(&[]),
-            Message::Assembled { bytes, .. } => bytes,
+            Message::Assembled(whole) => &whole.bytes,
         }
     }
 }
@@ -437,10 +550,87 @@ impl Inlet {
             // What was sent before the death counts: the look comes after the verdict.
             self.reader.end().probe_peer().then(|| self.step()).flatten()
         };
-        match self.readable.wait_until(&self.spin, deadline, attempt, check) {
+        let found = match self.readable.wait_until(&self.spin, deadline, attempt, check) {
             Some(found) => found,
             None if deadline == Deadline::Now => Err(RecvError::Empty),
             None => Err(RecvError::Timeout),
+        };
+        let is_over = matches!(found, Err(RecvError::Disconnected));
+        if is_over || self.watch.get().is_some() { self.settle(found) } else { found }
+    }
+
+    /// What an end of a wait means for the socket and those who poll.
+    #[cold]
+    fn settle<'a>(
+        &'a self,
+        found: Result<Message<'a>, RecvError>,
+    ) -> Result<Message<'a>, RecvError> {
+        if let Err(RecvError::Disconnected) = found {
+            self.mailbox.borrow_mut().discard(&self.courier);
+        }
+        let Some(watch) = self.watch.get() else { return found };
+        match found {
+            Err(why @ (RecvError::Empty | RecvError::Timeout)) => {
+                watch.lower();
+                self.mailbox.borrow_mut().hush(&self.courier);
+                self.bell.arm(&self.readable);
+                let Some(late) = self.step() else { return Err(why) };
+                watch.raise();
+                late
+            }
+            Err(why @ (RecvError::WrongProcess | RecvError::Busy)) => Err(why),
+            found => {
+                watch.raise(); // there may be more
+                found
+            }
+        }
+    }
+
+    /// A descriptor that is readable when there is something to receive.
+    pub(super) fn poll_fd(&self) -> Result<BorrowedFd<'_>> {
+        let watch = match self.watch.get() {
+            Some(watch) => watch,
+            None => {
+                let watch = Watch::new(&self.courier)?;
+                self.watch.get_or_init(|| watch)
+            }
+        };
+        Ok(watch.fd())
+    }
+
+    /// A descriptor that `poll` always finds readable, and `epoll` refuses.
+    pub(super) fn always_readable(&self) -> BorrowedFd<'_> {
+        self.object().mapping().fd()
+    }
+
+    pub(super) fn courier(&self) -> &Courier {
+        &self.courier
+    }
+
+    /// The descriptors that came with `message`, which is at hand: at most once.
+    #[cold]
+    pub(super) fn take_fds(&self, message: &Message<'_>) -> Result<Vec<OwnedFd>, RecvError> {
+        let (position, count) = (message.position(), message.fd_count());
+        let (taken, rung) = self.mailbox.borrow_mut().take(&self.courier, position, count);
+        if let (true, Some(watch)) = (rung, self.watch.get()) {
+            watch.raise();
+        }
+        taken.map_err(|why| match why {
+            Error::Os(e) => RecvError::Os(e),
+            _ => RecvError::HandleGone,
+        })
+    }
+
+    /// The next message for somebody who has no use for descriptors: those that come are closed.
+    pub(super) fn receive_bytes(&self, deadline: Deadline) -> Result<Message<'_>, RecvError> {
+        let message = self.receive(deadline)?;
+        self.drop_fds(&message);
+        Ok(message)
+    }
+
+    pub(super) fn drop_fds(&self, message: &Message<'_>) {
+        if message.fd_count() != 0 {
+            drop(self.take_fds(message));
         }
     }
 
@@ -455,8 +645,7 @@ impl Inlet {
             *partial = Partial::default();
         }
         if partial.is_whole() && end.is_mine() {
-            let Partial { bytes, flags } = std::mem::take(&mut *partial);
-            return Some(Ok(Message::Assembled { bytes, flags }));
+            return Some(Ok(Message::Assembled(std::mem::take(&mut *partial))));
         }
         loop {
             let record = match self.reader.receive() {
@@ -478,14 +667,13 @@ impl Inlet {
                 let in_ring = InRing { record: Some(record), writable: &self.writable };
                 return Some(Ok(Message::InRing(in_ring)));
             }
-            if let Err(why) = partial.add(&record, flags) {
+            if let Err(why) = partial.add(&record, flags, record.position()) {
                 return Some(Err(why));
             }
             drop(record);
             self.writable.notify_all();
             if partial.is_whole() {
-                let Partial { bytes, flags } = std::mem::take(&mut *partial);
-                return Some(Ok(Message::Assembled { bytes, flags }));
+                return Some(Ok(Message::Assembled(std::mem::take(&mut *partial))));
             }
         }
     }
@@ -498,8 +686,8 @@ impl Inlet {
                     record.keep();
                 }
             }
-            Message::Assembled { bytes, flags } => {
-                self.partial.replace(Partial { bytes, flags });
+            Message::Assembled(whole) => {
+                self.partial.replace(whole);
             }
         }
     }

@@ -15,6 +15,7 @@ pub use receiver::{Received, Receiver};
 pub use sender::Sender;
 
 use crate::error::{Error, Result};
+use crate::region::courier::Courier;
 use crate::region::{Element, Kind, Object, Place, Region, Spec};
 use crate::ring::record::words_for;
 use lane::{Lane, Partial};
@@ -172,15 +173,16 @@ impl PipeOptions {
     fn duplex_at<T>(self, place: Place<'_>) -> Result<(Connection<T>, Connection<T>)> {
         let [there, back] = [0, 1].map(|index| self.lane(index));
         let object = self.create::<T>(place, &[there, back])?;
-        let (receiver, sender) = both_ends(&object, there)?;
-        let (receiver_back, sender_back) = both_ends(&object, back)?;
+        let couriers = Courier::pair()?;
+        let (receiver, sender) = both_ends(&object, there, &couriers)?;
+        let (receiver_back, sender_back) = both_ends(&object, back, &(couriers.1, couriers.0))?;
         Ok((Connection::of(receiver_back, sender), Connection::of(receiver, sender_back)))
     }
 
     fn simplex_at<T>(self, place: Place<'_>) -> Result<(Receiver<T>, Sender<T>)> {
         let lane = self.lane(0);
         let object = self.create::<T>(place, &[lane])?;
-        both_ends(&object, lane)
+        both_ends(&object, lane, &Courier::pair()?)
     }
 
     fn lane(self, index: u32) -> Lane {
@@ -206,7 +208,12 @@ impl PipeOptions {
     }
 }
 
-fn both_ends<T>(object: &Object, lane: Lane) -> Result<(Receiver<T>, Sender<T>)> {
-    let inlet = lane.inlet(object, None, Partial::default())?;
-    Ok((Receiver::of(inlet), Sender::of(lane.outlet(object, None)?)))
+/// The two ends of a lane, and the sockets of the receiver and the sender.
+fn both_ends<T>(
+    object: &Object,
+    lane: Lane,
+    (receiver, sender): &(Courier, Courier),
+) -> Result<(Receiver<T>, Sender<T>)> {
+    let inlet = lane.inlet(object, receiver.clone(), None, Partial::default())?;
+    Ok((Receiver::of(inlet), Sender::of(lane.outlet(object, sender.clone(), None)?)))
 }

@@ -4,6 +4,7 @@ use super::connection::Connection;
 use super::lane::{Lane, Partial};
 use super::receiver::Receiver;
 use super::sender::Sender;
+use crate::region::courier::Courier;
 use crate::region::id::ParticipantId;
 use crate::region::{Arrival, Element, Kind, Object};
 use serde::de::Error as _;
@@ -42,14 +43,15 @@ impl<T> Serialize for Sender<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let outlet = &self.outlet;
         let departing = Departing(outlet.object(), |to| outlet.give_away(to));
-        (outlet.lane().index, departing).serialize(serializer)
+        (outlet.lane().index, departing, outlet.courier()).serialize(serializer)
     }
 }
 
 impl<'de, T> Deserialize<'de> for Sender<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (index, arriving) = <(u32, Arriving<T>)>::deserialize(deserializer)?;
-        let outlet = arriving.lane(index)?.outlet(&arriving.0.object, Some(arriving.0.carrier));
+        let (index, arriving, courier) = <(u32, Arriving<T>, Courier)>::deserialize(deserializer)?;
+        let Arrival { object, carrier } = &arriving.0;
+        let outlet = arriving.lane(index)?.outlet(object, courier, Some(*carrier));
         outlet.map(Sender::of).map_err(D::Error::custom)
     }
 }
@@ -59,17 +61,19 @@ impl<T> Serialize for Receiver<T> {
         let inlet = &self.inlet;
         let departing = Departing(inlet.object(), |to| inlet.give_away(to));
         let partial = inlet.partial();
-        (inlet.lane().index, departing, &partial.bytes, partial.flags).serialize(serializer)
+        let message = (&partial.bytes, partial.flags, partial.position);
+        (inlet.lane().index, departing, inlet.courier(), message).serialize(serializer)
     }
 }
 
 impl<'de, T> Deserialize<'de> for Receiver<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (index, arriving, bytes, flags) =
-            <(u32, Arriving<T>, Vec<u8>, u32)>::deserialize(deserializer)?;
-        let partial = Partial { bytes, flags };
+        let (index, arriving, courier, message) =
+            <(u32, Arriving<T>, Courier, (Vec<u8>, u32, u64))>::deserialize(deserializer)?;
+        let (bytes, flags, position) = message;
+        let partial = Partial { bytes, flags, position };
         let Arrival { object, carrier } = &arriving.0;
-        let inlet = arriving.lane(index)?.inlet(object, Some(*carrier), partial);
+        let inlet = arriving.lane(index)?.inlet(object, courier, Some(*carrier), partial);
         inlet.map(Receiver::of).map_err(D::Error::custom)
     }
 }

@@ -28,6 +28,10 @@ use std::time::Duration;
 /// Coming to a barrier is one compare-and-swap; a wait spins for a moment and then sleeps in the
 /// kernel.
 ///
+/// A barrier made by [`Barrier::new`] takes one page of memory and one descriptor in each process
+/// that uses it; [`Barrier::new_in`] packs many into one region, at 8 bytes for each participant
+/// that the region can have. Threads may be parties beyond that number, processes may not.
+///
 /// ```
 /// use shmkit::Barrier;
 ///

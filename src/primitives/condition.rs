@@ -31,6 +31,9 @@ const CELLS: usize = 128;
 /// dead: killed after it was notified, before it had its lock again, a waiter's wake-up goes to
 /// another one. A killed notifier has woken those whom it had come to.
 ///
+/// A condition made by [`Condition::new`] takes two pages of memory and one descriptor in each
+/// process that uses it; [`Condition::new_in`] packs many into one region, at 2 KiB each.
+///
 /// ```
 /// use shmkit::{Condition, Lock};
 ///

@@ -20,6 +20,9 @@ use std::time::Duration;
 /// `set`, `clear` and `is_set` may be called in signal handlers. Killing any user at any instruction
 /// harms nobody: nobody is registered, and there is nothing to clean up.
 ///
+/// An event made by [`Event::new`] takes one page of memory and one descriptor in each process that
+/// uses it; [`Event::new_in`] packs many into one region, at 16 bytes each.
+///
 /// ```
 /// use shmkit::Event;
 ///

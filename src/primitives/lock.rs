@@ -29,6 +29,9 @@ use std::time::Duration;
 /// for sections of 50 us, passed one that waited at most 22 times; with the same lock without
 /// turns it was 1800 times. `tests/fairness.rs` measures it anew.
 ///
+/// Guards work on a copy of the data on the stack, and a program built without optimization makes
+/// dozens of them: for more than some kilobytes take an [`Array`](crate::Array).
+///
 /// A lock made by [`Lock::new`] takes one page of memory and one descriptor in each process that
 /// uses it; [`Lock::new_in`] packs many into one region.
 ///

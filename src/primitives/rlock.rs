@@ -27,7 +27,8 @@ use std::time::Duration;
 /// caught on the way.
 ///
 /// Acquiring a free lock is one compare-and-swap and one store; a wait, and fairness, are those of
-/// [`Lock`](crate::Lock), and so is the price in memory and descriptors.
+/// [`Lock`](crate::Lock), and so is the price in memory and descriptors, and what is to be said of
+/// large data.
 ///
 /// ```
 /// use shmkit::{Error, RLock};

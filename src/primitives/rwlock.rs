@@ -26,6 +26,9 @@ use std::time::Duration;
 /// Reading again in the same thread works, also while a writer waits. Writing while the same
 /// thread reads, or anything while it writes, is [`LockError::WouldDeadlock`], at once.
 ///
+/// Guards work on a copy of the data on the stack, and a program built without optimization makes
+/// dozens of them: for more than some kilobytes take an [`Array`](crate::Array).
+///
 /// A lock made by [`RwLock::new`] takes one or two pages of memory and one descriptor in each
 /// process that uses it; [`RwLock::new_in`] packs many into one region, at 8 bytes for each
 /// participant that the region can have.

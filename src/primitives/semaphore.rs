@@ -157,8 +157,8 @@ semaphore! {
     /// [`Permit::forget`] uses them up.
     ///
     /// Any number of processes and threads may use one semaphore at once; clones are handles to
-    /// the same one. At most 2^31 - 1 permits. Nobody is served in order, and nobody waits while
-    /// permits are to be had.
+    /// the same one. At most 2^31 - 1 permits. Whoever comes by takes a free permit, which is fast;
+    /// but who has waited for long goes first, so that nobody starves.
     ///
     /// One made by [`Semaphore::new`] takes two pages of memory and one descriptor in each process
     /// that uses it; [`Semaphore::new_in`] packs many into one region, at 16 bytes for each

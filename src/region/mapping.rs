@@ -158,7 +158,15 @@ impl Mapping {
         let id = entry.id();
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let serial = NEXT.fetch_add(1, Relaxed); // Relaxed: a number, no more
-        Ok(Mapping { map, serial, geometry, file, path, id, user: Some(User { _entry: entry, fd }) })
+        Ok(Mapping {
+            map,
+            serial,
+            geometry,
+            file,
+            path,
+            id,
+            user: Some(User { _entry: entry, fd }),
+        })
     }
 
     /// Takes a participant slot for this process.

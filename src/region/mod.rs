@@ -3,6 +3,7 @@
 //! A [`Region`] is a file in memory with a header, a table of participants and a directory of
 //! objects. Every shared object lives in one: in a region of its own, or packed with others.
 
+pub(crate) mod courier;
 mod directory;
 mod header;
 pub(crate) mod id;
@@ -16,6 +17,7 @@ mod segment;
 #[cfg(feature = "serde")]
 pub(crate) mod transfer;
 mod view;
+pub(crate) mod watch;
 
 #[allow(unused_imports)]
 pub(crate) use directory::{Element, OwnerField, OwnerWords};

@@ -8,8 +8,11 @@
 //!
 //! The sender closes its own copies once the receiver has them ([`Outgoing::sent`]). If the
 //! transfer fails, dropping [`Outgoing`] gives back what was moved (pipe ends) and closes them.
+//!
+//! The socket of a pipe's end travels with the end, as one more descriptor.
 
 use super::Region;
+use super::courier::Courier;
 use super::directory::Element;
 use super::id::ParticipantId;
 use super::kind::Kind;
@@ -27,12 +30,59 @@ thread_local! {
     /// Why a handle could not cross: the codec keeps no text of its own.
     static REASON: Cell<Option<String>> = const { Cell::new(None) };
     static CONTEXT: RefCell<Context> = const { RefCell::new(Context::None) };
+    /// Whether a context is in force: cheaper to ask.
+    static WITHIN: Cell<bool> = const { Cell::new(false) };
+    /// Whether a handle was encoded where there was no context.
+    static STRANDED: Cell<bool> = const { Cell::new(false) };
 }
 
 enum Context {
     None,
     Sending(Outgoing),
-    Receiving(Vec<OwnedFd>),
+    Receiving(Incoming),
+}
+
+/// Descriptors that came with a message.
+struct Incoming {
+    fds: Vec<OwnedFd>,
+    /// The sockets among them that have been claimed, by their numbers.
+    sockets: Vec<(u32, Courier)>,
+}
+
+impl Incoming {
+    fn fd(&self, index: u32) -> Result<&OwnedFd> {
+        self.fds.get(index as usize).ok_or(Error::HandleGone)
+    }
+
+    /// The socket of this number; halves of one end share it.
+    fn socket(&mut self, index: u32) -> Result<Courier> {
+        let known = self.sockets.iter().find(|(known, _)| *known == index);
+        if let Some((_, courier)) = known {
+            return Ok(courier.clone());
+        }
+        let courier = Courier::of(self.fd(index)?.try_clone()?)?;
+        self.sockets.push((index, courier.clone()));
+        Ok(courier)
+    }
+}
+
+impl Context {
+    fn sending(&mut self) -> std::result::Result<&mut Outgoing, &'static str> {
+        match self {
+            Context::Sending(outgoing) => Ok(outgoing),
+            _ => {
+                STRANDED.set(true);
+                Err("shared handles can only be passed to a process")
+            }
+        }
+    }
+
+    fn receiving(&mut self) -> std::result::Result<&mut Incoming, &'static str> {
+        match self {
+            Context::Receiving(incoming) => Ok(incoming),
+            _ => Err("shared handles can only come from a process"),
+        }
+    }
 }
 
 /// Regions on their way to another process.
@@ -45,18 +95,30 @@ pub(crate) struct Outgoing {
     refused: Option<Error>,
 }
 
-struct Parcel {
-    /// Goes before `fd`: see `sys::fork`.
-    _entry: fork::Entry,
-    fd: OwnedFd,
-    id: ParticipantId,
-    mapping: Arc<Mapping>,
+enum Parcel {
+    Region {
+        /// Goes before `fd`: see `sys::fork`.
+        _entry: fork::Entry,
+        fd: OwnedFd,
+        id: ParticipantId,
+        mapping: Arc<Mapping>,
+    },
+    Socket(Courier),
+}
+
+impl Parcel {
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Parcel::Region { fd, .. } => fd.as_fd(),
+            Parcel::Socket(courier) => courier.fd(),
+        }
+    }
 }
 
 impl Outgoing {
     /// The descriptors to pass, in the order in which the message counts them.
     pub(crate) fn fds(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
-        self.parcels.iter().map(|parcel| parcel.fd.as_fd())
+        self.parcels.iter().map(Parcel::fd)
     }
 
     /// Why encoding failed: what a handle had to say, or else the codec's text.
@@ -71,15 +133,29 @@ impl Outgoing {
 
     /// The description for `mapping`, made on the first call.
     fn parcel(&mut self, mapping: &Arc<Mapping>) -> Result<(u32, ParticipantId)> {
-        let known = self.parcels.iter().position(|p| Arc::ptr_eq(&p.mapping, mapping));
-        if let Some(index) = known {
-            return Ok((index as u32, self.parcels[index].id));
+        for (index, parcel) in self.parcels.iter().enumerate() {
+            match parcel {
+                Parcel::Region { id, mapping: known, .. } if Arc::ptr_eq(known, mapping) => {
+                    return Ok((index as u32, *id));
+                }
+                _ => {}
+            }
         }
         let fd = memory::reopen(mapping.fd())?;
         let entry = fork::Entry::closed_in_child(fd.as_fd())?;
         let id = mapping.attach_for_other(fd.as_fd())?;
-        self.parcels.push(Parcel { _entry: entry, fd, id, mapping: Arc::clone(mapping) });
+        self.parcels.push(Parcel::Region { _entry: entry, fd, id, mapping: Arc::clone(mapping) });
         Ok((self.parcels.len() as u32 - 1, id))
+    }
+
+    /// The number of a socket in the message.
+    fn socket(&mut self, courier: &Courier) -> u32 {
+        let is_it = |parcel: &Parcel| matches!(parcel, Parcel::Socket(known) if known.is(courier));
+        let index = self.parcels.iter().position(is_it).unwrap_or_else(|| {
+            self.parcels.push(Parcel::Socket(courier.clone()));
+            self.parcels.len() - 1
+        });
+        index as u32
     }
 }
 
@@ -103,19 +179,31 @@ pub(crate) fn collect<R>(encode: impl FnOnce() -> R) -> (R, Outgoing) {
 
 /// Runs `decode`, and gives the handles that it meets their regions.
 pub(crate) fn provide<R>(fds: Vec<OwnedFd>, decode: impl FnOnce() -> R) -> R {
-    let _within = Within::enter(Context::Receiving(fds));
+    let _within = Within::enter(Context::Receiving(Incoming { fds, sockets: Vec::new() }));
     decode()
+}
+
+/// Whether this thread is encoding or decoding a message with handles.
+#[inline(always)]
+pub(crate) fn is_under_way() -> bool {
+    WITHIN.get()
+}
+
+/// Whether a handle was encoded outside of [`collect`] since this was asked last.
+pub(crate) fn take_stranded() -> bool {
+    STRANDED.take()
 }
 
 /// A context in force; the one around it comes back with its drop, also when a value's own code
 /// panics, and what was given away so far goes back.
 struct Within {
     outer: Context,
+    was_within: bool,
 }
 
 impl Within {
     fn enter(context: Context) -> Within {
-        Within { outer: CONTEXT.replace(context) }
+        Within { outer: CONTEXT.replace(context), was_within: WITHIN.replace(true) }
     }
 
     /// The context in force, which is empty from then on.
@@ -127,6 +215,7 @@ impl Within {
 impl Drop for Within {
     fn drop(&mut self) {
         let outer = std::mem::replace(&mut self.outer, Context::None);
+        WITHIN.set(self.was_within);
         drop(CONTEXT.replace(outer));
     }
 }
@@ -169,9 +258,7 @@ fn depart<S: Serializer>(
 ) -> std::result::Result<S::Ok, S::Error> {
     use serde::ser::Error as _;
     let ticket = CONTEXT.with_borrow_mut(|context| {
-        let Context::Sending(outgoing) = context else {
-            return Err(refuse("shared handles can only be passed to a process", S::Error::custom));
-        };
+        let outgoing = context.sending().map_err(|why| refuse(why, S::Error::custom))?;
         let passed = outgoing.parcel(mapping).and_then(|(fd, id)| {
             outgoing.undo.extend(moved(id)?);
             Ok((fd, id))
@@ -195,11 +282,9 @@ fn arrive<'de, D: Deserializer<'de>, R>(
     use serde::de::Error as _;
     let ticket = Ticket::deserialize(deserializer)?;
     CONTEXT.with_borrow_mut(|context| {
-        let Context::Receiving(fds) = context else {
-            return Err(refuse("shared handles can only come from a process", D::Error::custom));
-        };
+        let incoming = context.receiving().map_err(|why| refuse(why, D::Error::custom))?;
         let arrived = || -> Result<R> {
-            let fd = fds.get(ticket.fd as usize).ok_or(Error::HandleGone)?;
+            let fd = incoming.fd(ticket.fd)?;
             let carrier = ParticipantId::from_word(ticket.participant).ok_or(Error::HandleGone)?;
             // A duplicate shares the description, and with it the participant.
             let path = ticket.name.as_deref().map(name::path).transpose()?;
@@ -229,6 +314,28 @@ impl Object {
         arrive(deserializer, |mapping, index, carrier| {
             let object = Object::at_index(mapping, index, kind, element)?;
             Ok(Arrival { object, carrier })
+        })
+    }
+}
+
+impl Serialize for Courier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        use serde::ser::Error as _;
+        let index = CONTEXT
+            .with_borrow_mut(|context| context.sending().map(|outgoing| outgoing.socket(self)));
+        index.map_err(|why| refuse(why, S::Error::custom))?.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Courier {
+    fn deserialize<D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Courier, D::Error> {
+        use serde::de::Error as _;
+        let index = u32::deserialize(deserializer)?;
+        CONTEXT.with_borrow_mut(|context| match context.receiving() {
+            Ok(incoming) => incoming.socket(index).map_err(|e| refuse(e, D::Error::custom)),
+            Err(why) => Err(refuse(why, D::Error::custom)),
         })
     }
 }

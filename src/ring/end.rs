@@ -25,19 +25,21 @@
 //! | recycle | the consumer's `advance` stores `head` | the producer's `look` loads `head` | the slots are no longer read |
 //! | close | `give` stores `owner` | `is_gone` loads `owner` | the last position |
 //! | take | `give` stores `owner` | `claim` changes `owner` | the last position |
-//! | home | `take_back` and `close` change `alive` | the later one of both | the owner left by the earlier |
+//! | home | `take_back` and `close` change `Home` | the later one of both, and `settle` | the owner left by the earlier |
 //!
 //! # Death
 //!
 //! An end that dies before `advance` has done nothing that the other can see; after it,
 //! everything. Nothing needs repair, and a new owner goes on from the position in shared memory.
+//! An end may come back to the process that gave it, to another handle: so one that gave its end away
+//! owns nothing, whatever the owner word says, until the gift is taken back.
 //! A forked child of the owner owns nothing: its copy of the handle is told `NotOwner`, and its drop
 //! closes nothing.
 
 use super::indices::{CLOSED, Indices, PRODUCER, Side};
 use super::site::Site;
 use crate::region::id::{Liveness, ParticipantId};
-use crate::sync::{AtomicBool, Ordering::*};
+use crate::sync::{AtomicU32, Ordering::*};
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
@@ -61,8 +63,11 @@ pub(crate) struct End<S: Site, const ROLE: bool> {
     site: S,
     capacity: u64,
     mask: u64,
-    /// The word under which this handle owns its end; [`CLOSED`] after it was closed.
+    /// The word under which this handle owns its end; [`CLOSED`] after it was closed, [`AWAY`] while
+    /// the end is given away.
     id: Cell<u32>,
+    /// What `id` was before the end was given away.
+    given_by: Cell<u32>,
     position: Cell<u64>,
     /// How far this end may go without looking at the peer again.
     bound: Cell<u64>,
@@ -70,8 +75,19 @@ pub(crate) struct End<S: Site, const ROLE: bool> {
     /// Whether this end was taken over since [`End::changed_hands`] was asked.
     taken: Cell<bool>,
     /// Shared with the [`Gift`]s of this handle, if there are any.
-    alive: OnceCell<Arc<AtomicBool>>,
+    home: OnceCell<Arc<Home>>,
 }
+
+/// In place of an id: the end is given away. Nobody's.
+const AWAY: u32 = u32::MAX;
+
+/// Where a gift would come back to.
+struct Home(AtomicU32);
+
+/// The handle is there to have its end back.
+const LIVES: u32 = 1;
+/// The end is given away.
+const LENT: u32 = 2;
 
 impl<S: Site, const ROLE: bool> End<S, ROLE> {
     /// Takes this end of the ring at `site`, if it is vacant or its owner is dead.
@@ -91,12 +107,13 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
             capacity: capacity as u64,
             mask: slots as u64 - 1,
             id: Cell::new(CLOSED),
+            given_by: Cell::new(CLOSED),
             position: Cell::new(0),
             bound: Cell::new(0),
             looks: Cell::new(0),
             taken: Cell::new(false),
             site,
-            alive: OnceCell::new(),
+            home: OnceCell::new(),
         };
         end.take_over(heir_of).map(|()| end)
     }
@@ -113,6 +130,11 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     #[inline(always)]
     pub(crate) fn index(&self, ahead: u64) -> usize {
         (self.position.get().wrapping_add(ahead) & self.mask) as usize
+    }
+
+    /// The position of the slot `ahead` of the next one, which no other slot ever has.
+    pub(crate) fn position(&self, ahead: u64) -> u64 {
+        self.position.get().wrapping_add(ahead)
     }
 
     /// Slots of this end that are known without looking at the peer.
@@ -212,14 +234,18 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     /// Gives this end to the participant `to`. This handle can go on only if `to` dies, or if the
     /// gift is taken back.
     pub(crate) fn give(&self, to: ParticipantId) -> Result<Gift, Stop> {
+        self.settle();
         let from = self.id.get();
         if !self.is_ours(from) || !self.mine().give(from, to.word()) {
             return Err(Stop::NotOwner);
         }
         // Nothing is known any more, so that the next use looks and finds the new owner.
         self.bound.set(self.position.get());
-        let alive = self.alive.get_or_init(|| Arc::new(AtomicBool::new(true)));
-        Ok(Gift { role: ROLE, from, to: to.word(), alive: Arc::clone(alive) })
+        self.given_by.set(from);
+        self.id.set(AWAY);
+        let home = self.home.get_or_init(|| Arc::new(Home(AtomicU32::new(LIVES))));
+        home.0.fetch_or(LENT, Relaxed); // the gift is made after this, by this thread
+        Ok(Gift { role: ROLE, from, to: to.word(), home: Arc::clone(home) })
     }
 
     /// Whether this handle has closed its end.
@@ -239,30 +265,53 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
     /// Closes this end, unless it has another owner or this is a forked copy of the handle; says
     /// whether it did.
     pub(crate) fn close(&self) -> bool {
-        let id = self.id.replace(CLOSED);
+        let id = match self.id.replace(CLOSED) {
+            AWAY => self.given_by.get(),
+            id => id,
+        };
         self.bound.set(self.position.get());
         if !self.is_ours(id) {
             return false;
         }
-        if let Some(alive) = self.alive.get() {
-            alive.swap(false, AcqRel); // home: see `Gift::take_back`
+        if let Some(home) = self.home.get()
+            && home.0.fetch_and(!LIVES, AcqRel) & LENT != 0
+        {
+            return false; // home: it is not ours to close, see `Gift::take_back`
         }
         self.mine().give(id, CLOSED)
     }
 
     /// Whether this handle is a forked copy, or was closed: what it knows is not to be relied on.
     pub(crate) fn is_stale(&self) -> bool {
+        self.settle();
         !self.is_ours(self.id.get())
+    }
+
+    /// Whether the end is ours again after its gift was taken back.
+    fn settle(&self) -> bool {
+        // home: Acquire, pairs with the change in `Gift::take_back`.
+        let is_back = |home: &Arc<Home>| home.0.load(Acquire) & LENT == 0;
+        let settled = self.id.get() == AWAY && self.home.get().is_some_and(is_back);
+        if settled {
+            self.id.set(self.given_by.get());
+        }
+        settled && self.is_mine()
     }
 
     /// Becomes the owner, after the dead or after `heir_of`, and goes on where the last one stopped.
     #[cold]
     fn take_over(&self, heir_of: u32) -> Result<(), Stop> {
+        if self.settle() {
+            return Ok(());
+        }
         let who = self.site.who().ok_or(Stop::NotOwner)?;
         if !self.mine().claim(who.me(), heir_of, &who) {
             return Err(Stop::NotOwner);
         }
         self.id.set(who.me().word());
+        if let Some(home) = self.home.get() {
+            home.0.fetch_and(!LENT, Relaxed); // the end came to this handle by another way
+        }
         // take: the CAS in `claim` made the last owner's position visible.
         let position = self.mine().position.load(Relaxed);
         self.position.set(position);
@@ -306,8 +355,7 @@ pub(crate) struct Gift {
     role: bool,
     from: u32,
     to: u32,
-    /// Whether the handle that gave it is there to have it back.
-    alive: Arc<AtomicBool>,
+    home: Arc<Home>,
 }
 
 impl Gift {
@@ -315,10 +363,12 @@ impl Gift {
     /// has another owner by now. `indices` are those of its ring.
     pub(crate) fn take_back(&self, indices: &Indices) {
         let side = indices.side(self.role);
-        side.give(self.to, self.from);
-        // home: AcqRel, pairs with the swap in `close`. The later of the two sees what the earlier
+        if !side.give(self.to, self.from) {
+            return;
+        }
+        // home: AcqRel, pairs with the change in `close`. The later of the two sees what the earlier
         // did before: either we see the handle gone, or it sees that the end is its own again.
-        if !self.alive.fetch_or(false, AcqRel) {
+        if self.home.0.fetch_and(!LENT, AcqRel) & LIVES == 0 {
             side.give(self.from, CLOSED);
         }
     }

@@ -119,7 +119,10 @@ fn a_gift_taken_back_is_the_givers_again() {
     let gift = producer.give(ParticipantId::new(3, 1)).ok().unwrap();
     assert_eq!(producer.available(1), Err(Stop::NotOwner));
     gift.take_back(&heap.indices);
+    let again = producer.give(ParticipantId::new(3, 1)).ok().unwrap();
+    again.take_back(&heap.indices);
     assert_eq!(producer.available(1), Ok(4));
+    producer.give(ParticipantId::new(3, 1)).ok().unwrap().take_back(&heap.indices);
     producer.close();
     assert!(consumer.peer_is_gone());
 }
@@ -144,6 +147,32 @@ fn a_gift_that_arrived_is_not_taken_back() {
     assert_eq!(end.available(1), Ok(4));
     drop(producer);
     assert!(!consumer.peer_is_gone());
+}
+
+#[test]
+fn a_handle_whose_end_came_back_to_another_of_its_process_is_no_owner() {
+    let (heap, producer, consumer) = ring(4);
+    producer.give(ParticipantId::new(3, 1)).ok().unwrap();
+    // Through a pipe to itself, say: the same participant under another handle.
+    let end = Producer::resume(heap.seen_by(1), 4, ParticipantId::new(3, 1)).ok().unwrap();
+    assert_eq!(producer.available(1), Err(Stop::NotOwner));
+    assert!(!producer.is_mine());
+    drop(producer);
+    assert!(!consumer.peer_is_gone());
+    assert_eq!(end.available(1), Ok(4));
+    drop(end);
+    assert!(consumer.peer_is_gone());
+}
+
+#[test]
+fn a_gift_that_arrived_in_its_own_process_is_not_taken_back() {
+    let (heap, producer, consumer) = ring(4);
+    let gift = producer.give(ParticipantId::new(3, 1)).ok().unwrap();
+    let end = Producer::resume(heap.seen_by(1), 4, ParticipantId::new(3, 1)).ok().unwrap();
+    gift.take_back(&heap.indices);
+    assert_eq!(producer.available(1), Err(Stop::NotOwner));
+    drop(producer);
+    assert!(!consumer.peer_is_gone() && end.is_mine());
 }
 
 #[test]

@@ -168,6 +168,11 @@ pub(crate) struct Reserved<'a, S: Site<Slot = u64>> {
 }
 
 impl<S: Site<Slot = u64>> Reserved<'_, S> {
+    /// Where the record will stand in the stream: no two records of a ring have the same.
+    pub(crate) fn position(&self) -> u64 {
+        self.writer.end.position(self.writer.staged.get() + self.skip)
+    }
+
     /// Sets what the consumer reads as the record's flags.
     pub(crate) fn set_flags(&mut self, flags: u32) {
         self.flags = flags;
@@ -385,6 +390,11 @@ impl<S: Site<Slot = u64>> Received<'_, S> {
     /// What the producer has set by [`Reserved::set_flags`].
     pub(crate) fn flags(&self) -> u32 {
         self.found.flags
+    }
+
+    /// As the producer's [`Reserved::position`] of this record.
+    pub(crate) fn position(&self) -> u64 {
+        self.reader.end.position(self.found.body - 1)
     }
 
     /// Leaves the record in the ring: the next `receive` gets it again.

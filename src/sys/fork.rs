@@ -4,12 +4,12 @@
 //! kernel wipes in a forked child (`MADV_WIPEONFORK`, also after a raw `clone`), and its
 //! descriptor. A child handler replaces each inherited description by a fresh one that carries no
 //! lock, so that the death of the parent is seen at once; descriptors that are only in transit to
-//! another process are closed.
+//! another process are closed; those that say that a process lives by being open are blanked.
 //!
 //! - F1. An entry is owned by one [`Entry`] from `acquire` to its drop; `fd` is `FREE` outside.
 //! - F2. Chunks are never freed, so `&'static` words stay valid.
-//! - F3. The child handler only loads and stores words and calls `open`, `dup3` and `close`, all
-//!   of them async-signal-safe.
+//! - F3. The child handler only loads and stores words and calls `open`, `eventfd`, `dup3` and
+//!   `close`, all of them async-signal-safe.
 
 #![allow(unsafe_code)]
 
@@ -27,12 +27,15 @@ struct Chunk {
     /// `ENTRIES` words in a page that a forked child finds zeroed. Word 0 is no id: it is 1 while
     /// the descriptors of this chunk are this process's own.
     ids: *mut AtomicU32,
-    /// The descriptor to re-open, `FREE`, or `in_transit(fd)` to close.
+    /// The descriptor to re-open, `FREE`, `in_transit(fd)` to close, or `fd | BLANK`.
     fds: [AtomicI32; ENTRIES],
 }
 
 static CHUNKS: AtomicPtr<Chunk> = AtomicPtr::new(std::ptr::null_mut());
 static HANDLERS: Once = Once::new();
+
+/// In an entry: the number is to stay taken, by something inert. No process has so many.
+const BLANK: i32 = 1 << 30;
 
 fn in_transit(fd: RawFd) -> i32 {
     -2 - fd
@@ -53,6 +56,12 @@ impl Entry {
     /// Notes a descriptor that a forked child must close.
     pub(crate) fn closed_in_child(fd: BorrowedFd<'_>) -> io::Result<Entry> {
         acquire(in_transit(fd.as_raw_fd()))
+    }
+
+    /// Notes a descriptor in whose place a forked child must have one that does nothing: the other
+    /// side would take the child for us. The number stays open, since its owner will close it.
+    pub(crate) fn blanked_in_child(fd: BorrowedFd<'_>) -> io::Result<Entry> {
+        acquire(fd.as_raw_fd() | BLANK)
     }
 
     /// The word that reads 0 in a forked child. Relaxed is enough: it is written by the thread that
@@ -178,6 +187,7 @@ fn own_descriptors(forked: bool) {
             for entry in &chunk.fds {
                 match entry.load(Relaxed) {
                     FREE => {}
+                    fd if fd >= BLANK => blank(fd & !BLANK),
                     fd if fd >= 0 => replace_description(fd),
                     transit => {
                         // SAFETY: F1: the descriptor is open and belongs to this entry.
@@ -188,6 +198,20 @@ fn own_descriptors(forked: bool) {
             settled.store(1, Relaxed);
         }
         at = chunk.next.load(Acquire);
+    }
+}
+
+/// Puts a descriptor that is never readable under the number `fd`.
+fn blank(fd: RawFd) {
+    // SAFETY: plain calls (F3), on a number that belongs to an entry (F1).
+    unsafe {
+        let inert = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+        if inert >= 0 {
+            libc::dup3(inert, fd, libc::O_CLOEXEC);
+            libc::close(inert);
+        } else {
+            libc::close(fd);
+        }
     }
 }
 

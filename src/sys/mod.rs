@@ -19,8 +19,10 @@ pub(crate) mod memory;
 pub(crate) mod ofd;
 #[cfg(feature = "serde")]
 pub(crate) mod per_process;
+pub(crate) mod poll;
 #[cfg(feature = "serde")]
 pub(crate) mod process;
+pub(crate) mod socket;
 #[cfg(all(feature = "serde", feature = "takeover"))]
 pub(crate) mod stdio;
 #[cfg(feature = "serde")]

@@ -42,7 +42,9 @@ use std::time::Duration;
 /// # Ok::<(), shmkit::Error>(())
 /// ```
 ///
-/// Where neither lock nor report of a death is wanted, there is [`RawValue`].
+/// Where neither lock nor report of a death is wanted, there is [`RawValue`]. A value is passed by
+/// copies on the stack, of which a program built without optimization makes dozens: for more than
+/// some kilobytes take an [`Array`](crate::Array).
 ///
 /// # Types
 ///

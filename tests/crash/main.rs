@@ -10,6 +10,7 @@ mod barrier;
 mod campaign;
 mod condition;
 mod event;
+mod handles;
 mod helper;
 mod lock;
 mod mpmc;
@@ -76,6 +77,7 @@ fn tests() -> Vec<Test> {
     tests.extend(ring::tests());
     tests.extend(mpmc::tests());
     tests.extend(pipe::tests());
+    tests.extend(handles::tests());
     tests.extend(spawn::tests());
     tests
 }

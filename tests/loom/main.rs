@@ -5,6 +5,7 @@
 #![cfg(loom)]
 
 mod barrier;
+mod bell;
 mod cell;
 mod elements;
 mod event;
