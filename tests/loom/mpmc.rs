@@ -8,6 +8,7 @@
 use super::heap::{Heap, HeapSite};
 use super::words::{CONSUMER, FULL, PRODUCER};
 use super::{Refusal, Ring};
+use crate::sync::Ordering::Relaxed;
 use loom::thread;
 use std::sync::Arc;
 
@@ -229,6 +230,8 @@ fn a_value_is_taken_again_after_all_that_the_dead_has_done() {
         let (heap, [a, b, c, d]) = ring(1);
         a.push(1).unwrap();
         let claim = b.claim::<CONSUMER>(1).unwrap();
+        // The hint of another case, so that this one's is not what orders it.
+        heap.words.scars.returned.store(1, Relaxed);
         let victim = thread::spawn(move || {
             read(&b, claim.first);
             heap.bury(2);
