@@ -216,10 +216,11 @@ fn who_sleeps_again_is_woken_again() {
     loom::model(|| {
         let (gate, [_, b]) = (gate(0, 2), people());
         let other = spawn(&gate, &b, |gate, b| {
-            gate.acquire(&b);
-            gate.acquire(&b);
+            for _ in 0..3 {
+                gate.acquire(&b);
+            }
         });
-        assert!(gate.raw().release(1));
+        assert!(gate.raw().release(2));
         assert!(gate.raw().release(1));
         other.join().unwrap();
     });
