@@ -227,7 +227,7 @@ fn a_claim_is_tagged_whatever_its_slot_was_before() {
 #[test]
 fn a_value_is_taken_again_after_all_that_the_dead_has_done() {
     model(|| {
-        let (heap, [a, b, c, d]) = ring(1);
+        let (heap, [a, b, c, d]) = ring(2);
         a.push(1).unwrap();
         let claim = b.claim::<CONSUMER>(1).unwrap();
         // The hint of another case, so that this one's is not what orders it.
@@ -238,7 +238,8 @@ fn a_value_is_taken_again_after_all_that_the_dead_has_done() {
         });
         let survivor = thread::spawn(move || c.recover());
         if let Ok(value) = d.pop() {
-            assert_eq!((value, d.push(2)), (1, Ok(())));
+            // The second goes where the value was.
+            assert_eq!((value, d.push_slice(&[2, 3])), (1, Ok(2)));
         }
         victim.join().unwrap();
         survivor.join().unwrap();
