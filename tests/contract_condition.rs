@@ -314,6 +314,25 @@ fn more_waiters_than_cells_are_all_woken() {
 }
 
 #[test]
+fn however_many_have_waited_before_one_notification_wakes_one() {
+    let place = Place::new();
+    std::thread::scope(|scope| {
+        for n in 1..=150 {
+            let waiter = scope.spawn(|| place.wait(LONG));
+            place.await_waiting(n);
+            place.notify(1);
+            assert!(waiter.join().unwrap());
+        }
+        let first = scope.spawn(|| place.wait(LONG));
+        place.await_waiting(151);
+        let second = scope.spawn(|| place.wait(Duration::from_millis(50)));
+        place.await_waiting(152);
+        place.notify(1);
+        assert!(first.join().unwrap() && !second.join().unwrap());
+    });
+}
+
+#[test]
 fn guards_of_several_locks_wait_for_one_condition() {
     let condition = Condition::new().unwrap();
     let locks = [(); 3].map(|()| Lock::new(0u8).unwrap());
@@ -495,6 +514,11 @@ fn a_forked_copy_of_a_guard_does_not_wait() {
         let (lock, condition) = (Lock::new(1u64).unwrap(), Condition::new().unwrap());
         let mut guard = Some(lock.lock().unwrap());
         reap(fork(|| {
+            // SAFETY: a plain call; a fault would have this process wait for its parent for ever.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::alarm(10)
+            };
             let answer = condition.wait(guard.take().unwrap());
             assert!(matches!(answer, Err(LockError::Os(_))));
             assert!(matches!(lock.try_lock(), Err(LockError::WouldBlock)));

@@ -79,6 +79,19 @@ macro_rules! round_trips {
     })*};
 }
 
+/// The code `c`: a text or two bytes do not fit the type.
+#[test]
+fn a_character_is_one_byte_v3() {
+    let character: Value<u8> = Value::new(b'x').unwrap();
+    let child = Process::spawn((character.clone(),), |character: Value<u8>| {
+        let found = character.get();
+        character.set(b'y').unwrap();
+        found
+    });
+    assert_eq!(join(&child.unwrap()).unwrap(), b'x');
+    assert_eq!(character.get(), b'y');
+}
+
 #[test]
 fn every_type_code_round_trips_v2() {
     round_trips! {

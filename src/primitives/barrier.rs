@@ -25,6 +25,13 @@ use std::time::Duration;
 /// while a panic unwinds. A process that is not to take part should drop its handle. A forked child
 /// becomes a party when it first waits.
 ///
+/// The process that makes a barrier only for the children it starts is such a party, too: it should
+/// drop its handle once they have theirs.
+///
+/// From Python: `n_waiting` is [`waiting`](Barrier::waiting), `broken` is
+/// [`is_broken`](Barrier::is_broken), and the action goes with the call,
+/// [`wait_with`](Barrier::wait_with).
+///
 /// Coming to a barrier is one compare-and-swap; a wait spins for a moment and then sleeps in the
 /// kernel.
 ///

@@ -31,6 +31,9 @@ const CELLS: usize = 128;
 /// dead: killed after it was notified, before it had its lock again, a waiter's wake-up goes to
 /// another one. A killed notifier has woken those whom it had come to.
 ///
+/// From Python: `wait_for(predicate)` is [`wait_while`](Condition::wait_while) with the opposite
+/// predicate, `notify()` is `notify(1)`, and the lock is whichever guard is handed over.
+///
 /// A condition made by [`Condition::new`] takes two pages of memory and one descriptor in each
 /// process that uses it; [`Condition::new_in`] packs many into one region, at 2 KiB each.
 ///
