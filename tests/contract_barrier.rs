@@ -633,7 +633,9 @@ fn a_forked_copy_that_is_dropped_takes_nobody_else_out() {
         reap(fork(|| drop(kept.take())));
         // Nor does one that has used its copy, and drops it in order.
         reap(fork(|| {
-            kept.as_ref().unwrap().reset(); // a party
+            let barrier = kept.as_ref().unwrap();
+            assert_eq!(told(barrier.wait_timeout(Duration::ZERO)), Told::Timeout); // a party
+            barrier.reset();
             drop(kept.take());
         }));
         say.send(()).unwrap();

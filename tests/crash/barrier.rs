@@ -48,6 +48,12 @@ fn wait(barrier: &Barrier) -> u64 {
     answer(barrier.wait_timeout(DEADLINE))
 }
 
+/// A forked child is a party from its first wait on.
+fn become_a_party(barrier: &Barrier) {
+    assert_eq!(answer(barrier.wait_timeout(Duration::ZERO)), TIMEOUT);
+    barrier.reset();
+}
+
 /// A barrier, and a second process that waits at it.
 struct Place {
     barrier: Barrier,
@@ -102,7 +108,7 @@ impl Scenario for First {
     }
 
     fn victim(&mut self) {
-        self.place.barrier.reset(); // a member
+        become_a_party(&self.place.barrier);
         begin();
         let _ = self.place.barrier.wait();
     }
@@ -129,7 +135,7 @@ impl Scenario for Last {
     }
 
     fn victim(&mut self) {
-        self.place.barrier.reset(); // a member
+        become_a_party(&self.place.barrier);
         begin();
         let met = wait(&self.place.barrier);
         self.ledger.acknowledge(met);
@@ -159,7 +165,7 @@ impl Scenario for Action {
     }
 
     fn victim(&mut self) {
-        self.place.barrier.reset(); // a member
+        become_a_party(&self.place.barrier);
         begin();
         let ledger = &self.ledger;
         let met = self.place.barrier.wait_with_timeout(
@@ -211,7 +217,7 @@ impl Scenario for LastFrozen {
     }
 
     fn victim(&mut self) {
-        self.barrier.reset(); // a member
+        become_a_party(&self.barrier);
         begin();
         let met = wait(&self.barrier);
         self.ledger.acknowledge(met);
@@ -247,7 +253,7 @@ impl Scenario for Timeout {
     }
 
     fn victim(&mut self) {
-        self.place.barrier.reset(); // a member
+        become_a_party(&self.place.barrier);
         begin();
         let told = answer(self.place.barrier.wait_timeout(Duration::from_micros(100)));
         self.ledger.acknowledge(told);
@@ -277,7 +283,7 @@ impl Scenario for Abort {
     }
 
     fn victim(&mut self) {
-        self.place.barrier.reset(); // a member
+        become_a_party(&self.place.barrier);
         begin();
         self.place.barrier.abort();
         self.ledger.acknowledge(0);
@@ -307,7 +313,7 @@ impl Scenario for Reset {
     }
 
     fn victim(&mut self) {
-        self.place.barrier.reset(); // a member
+        become_a_party(&self.place.barrier);
         begin();
         self.place.barrier.reset();
         self.ledger.acknowledge(0);
@@ -337,7 +343,7 @@ impl Scenario for Leave {
 
     fn victim(&mut self) {
         let barrier = self.barrier.take().unwrap();
-        barrier.reset(); // a member
+        become_a_party(&barrier);
         begin();
         drop(barrier);
     }
@@ -394,7 +400,7 @@ impl Scenario for Succeed {
     fn set_up() -> Self {
         let region = RegionOptions::new(1 << 12).participants(2).anonymous().unwrap();
         let barrier = Barrier::new_in(&region, 2).unwrap();
-        drop(Keeper::of(|| barrier.reset()));
+        drop(Keeper::of(|| become_a_party(&barrier)));
         Succeed { barrier }
     }
 
