@@ -374,7 +374,8 @@ impl<S: Site> Ring<S> {
     fn look_at_tail(&self, now: u64) -> Option<Refusal> {
         let words = self.site.words();
         let (lap, control) = (self.lap(now), self.control(now).load(Acquire)); // free, tag
-        if words.tail.word.load(Acquire) != now {
+        // Relaxed, here and below: not older than what the control word has shown, and that is enough.
+        if words.tail.word.load(Relaxed) != now {
             return None;
         }
         // The tail was `now` when the control word was read, so nobody had claimed the slot.
@@ -385,11 +386,11 @@ impl<S: Site> Ring<S> {
         if age == 0 && self.capacity > self.mask as u64 {
             return None;
         }
-        let head = words.head.word.load(Acquire); // claim
+        let head = words.head.word.load(Relaxed);
         let taken = distance(head, now);
         if taken > self.mask as u64 + 2 {
             // The head may have followed a tail that has moved on.
-            return (words.tail.word.load(Acquire) == now).then_some(Refusal::Corrupt);
+            return (words.tail.word.load(Relaxed) == now).then_some(Refusal::Corrupt);
         }
         if taken < self.capacity {
             // Whoever pops from there has not finished, or will never do.
@@ -405,7 +406,8 @@ impl<S: Site> Ring<S> {
         // The tail first: the slot is at least FREE for this lap if it has passed.
         let tail = words.tail.word.load(Acquire); // claim
         let (lap, control) = (self.lap(now), self.control(now).load(Acquire)); // fill, tag
-        if words.head.word.load(Acquire) != now {
+        // Relaxed: not older than what the control word has shown.
+        if words.head.word.load(Relaxed) != now {
             return None;
         }
         // The head was `now` all the time.

@@ -6,9 +6,9 @@
 //! nobody ever finds the ring corrupt.
 
 use super::heap::{Heap, HeapSite};
-use super::words::{CONSUMER, FULL, OWNER_SHIFT, PRODUCER, WRITING};
+use super::words::{CONSUMER, FULL, PRODUCER};
 use super::{Refusal, Ring};
-use crate::sync::Ordering::{Relaxed, Release};
+use crate::sync::Ordering::Relaxed;
 use loom::thread;
 use std::sync::Arc;
 
@@ -164,25 +164,87 @@ fn a_slot_that_was_just_freed_is_not_taken_for_corrupt() {
     });
 }
 
+/// Who looks at the tail has seen more of a slot than of the tail.
+#[test]
+fn a_slot_that_was_just_filled_is_not_taken_for_corrupt() {
+    model(|| {
+        let (_, [a, b, c, _]) = ring(1);
+        c.push(1).unwrap();
+        let other = thread::spawn(move || {
+            assert_ne!(a.pop(), Err(Refusal::Corrupt));
+            assert_ne!(a.push(2), Err(Refusal::Corrupt));
+        });
+        assert_ne!(b.push(3), Err(Refusal::Corrupt));
+        other.join().unwrap();
+        drain(&c);
+        assert_works(&c);
+    });
+}
+
+/// Who looks at the head has seen more of a slot than of the head.
+#[test]
+fn a_slot_that_was_just_tagged_is_not_taken_for_corrupt() {
+    model(|| {
+        let (_, [a, b, c, d]) = ring(2);
+        let other = thread::spawn(move || {
+            a.push(1).unwrap();
+            a.push(2).unwrap();
+            let first = c.claim::<CONSUMER>(1);
+            let second = a.pop();
+            assert!(
+                second != Err(Refusal::Corrupt) && first.as_ref().err() != Some(&Refusal::Corrupt)
+            );
+            first.map(|claim| c.finish::<CONSUMER>(claim)).ok();
+        });
+        assert_ne!(b.pop(), Err(Refusal::Corrupt));
+        other.join().unwrap();
+        drain(&d);
+        assert_works(&d);
+    });
+}
+
 /// Who claims after the dead has seen less of the dead one's slot than of the tail.
 #[test]
 fn a_claim_is_tagged_whatever_its_slot_was_before() {
     model(|| {
         let (heap, [a, b, c, d]) = ring(2);
-        d.push(1).unwrap();
-        d.push(2).unwrap();
+        d.push_slice(&[1, 2]).unwrap();
+        let first = c.claim::<CONSUMER>(1).unwrap();
+        assert_eq!(b.pop(), Ok(2));
         let victim = thread::spawn(move || {
-            let popped = c.pop();
+            c.finish::<CONSUMER>(first);
             push_and_die(&heap, &a, &[3], 0);
-            popped
         });
-        let mut popped = vec![b.pop()];
         let pushed = b.push(9);
-        popped.push(victim.join().unwrap());
+        victim.join().unwrap();
         d.recover();
-        popped.extend(drain(&d).into_iter().map(Ok));
-        assert_eq!(popped.contains(&Ok(9)), pushed.is_ok(), "{popped:?}");
-        assert!(popped.contains(&Ok(1)) && popped.contains(&Ok(2)), "{popped:?}");
+        assert_eq!(drain(&d), if pushed.is_ok() { vec![9] } else { vec![] });
+        assert_works(&d);
+    });
+}
+
+/// Another than who takes the value again has found the death.
+#[test]
+fn a_value_is_taken_again_after_all_that_the_dead_has_done() {
+    model(|| {
+        let (heap, [a, b, c, d]) = ring(2);
+        a.push(1).unwrap();
+        let claim = b.claim::<CONSUMER>(1).unwrap();
+        // The hint of another case, so that this one's is not what orders it.
+        heap.words.scars.returned.store(1, Relaxed);
+        let victim = thread::spawn(move || {
+            read(&b, claim.first);
+            heap.bury(2);
+        });
+        let survivor = thread::spawn(move || c.recover());
+        if let Ok(value) = d.pop() {
+            // The second goes where the value was.
+            assert_eq!((value, d.push_slice(&[2, 3])), (1, Ok(2)));
+        }
+        victim.join().unwrap();
+        survivor.join().unwrap();
+        d.recover();
+        drain(&d);
         assert_works(&d);
     });
 }
@@ -323,26 +385,6 @@ fn two_survivors_recover_at_once() {
         popped.sort();
         assert_eq!(popped, [1, 2, 4]);
         assert_works(&d);
-    });
-}
-
-/// One who tags a dead producer's batch dies after its last slot; then a third goes by that.
-#[test]
-fn recovery_tags_all_of_a_batch_before_it_is_done_with_a_part() {
-    model(|| {
-        let (heap, [a, b, c, _]) = ring(4);
-        let victims = thread::spawn(move || {
-            let claim = a.claim::<PRODUCER>(2).unwrap();
-            heap.bury(1);
-            let (last, name) = (claim.nth(1), 1 << OWNER_SHIFT);
-            let tagged = b.lap(last) | name | WRITING;
-            let _ = b.control(last).compare_exchange(b.lap(last), tagged, Release, Relaxed);
-            b.push(3).unwrap();
-        });
-        c.recover();
-        victims.join().unwrap();
-        assert_eq!(pop(&c), 3);
-        assert_works(&c);
     });
 }
 

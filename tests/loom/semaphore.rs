@@ -214,16 +214,31 @@ fn a_permit_given_back_wakes_one_after_the_other() {
 #[test]
 fn who_sleeps_again_is_woken_again() {
     loom::model(|| {
-        let (gate, [_, b]) = (gate(0, 2), people());
-        let other = spawn(&gate, &b, |gate, b| {
-            for _ in 0..3 {
-                gate.acquire(&b);
-            }
+        let (gate, [a, b]) = (gate(0, 2), people());
+        let other = spawn(&gate, &b, |gate, _| {
+            assert!(gate.raw().release(2));
+            assert!(gate.raw().release(1));
         });
-        assert!(gate.raw().release(2));
-        assert!(gate.raw().release(1));
+        for _ in 0..3 {
+            gate.acquire(&a);
+        }
         other.join().unwrap();
     });
+}
+
+#[test]
+fn who_starves_is_called_or_does_not_fall_asleep() {
+    // Sleeps that end by themselves before the one that counts: the second one is of who starves, the
+    // third of who has said so before.
+    for naps in [1, 2] {
+        loom::model(move || {
+            let (gate, [a, b]) = (gate(0, 2), people());
+            model::let_caps_strike(naps);
+            let other = spawn(&gate, &b, |gate, _| assert!(gate.raw().release(1)));
+            gate.acquire(&a);
+            other.join().unwrap();
+        });
+    }
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub(crate) struct Heap<T> {
     touched: Box<[loom::cell::UnsafeCell<()>]>,
     /// One bit for each number whose participant has died.
     dead: AtomicU32,
+    /// What happens just before the next verdict.
+    #[cfg(not(loom))]
+    pub(crate) meanwhile: std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 // SAFETY: the values are used as the ring's invariants allow, which the model checks.
@@ -49,6 +52,8 @@ impl<T: Pod> Heap<T> {
             #[cfg(loom)]
             touched: (0..slots).map(|_| loom::cell::UnsafeCell::new(())).collect(),
             dead: AtomicU32::new(0),
+            #[cfg(not(loom))]
+            meanwhile: Default::default(),
         })
     }
 
@@ -98,6 +103,10 @@ impl<T> Liveness for &HeapSite<T> {
 
 impl<T> Numbers for &HeapSite<T> {
     fn is_number_dead(&self, number: u32) -> bool {
+        #[cfg(not(loom))]
+        if let Some(meanwhile) = self.heap.meanwhile.lock().unwrap().take() {
+            meanwhile();
+        }
         // A read-modify-write, because the kernel's answer is never stale.
         number == NUMBER_DEAD || self.heap.dead.fetch_or(0, Acquire) & 1 << (number & 31) != 0
     }

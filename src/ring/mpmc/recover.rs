@@ -18,7 +18,6 @@ impl<S: Site> Ring<S> {
     pub(super) fn give_up(&self, at: u64) {
         self.note_void(at);
         self.put(at, self.lap(at) | VOID); // tag
-        self.step_over_voids();
     }
 
     /// Gives the value at this position back, which is ours and was claimed at the head.

@@ -390,6 +390,28 @@ fn recovery_finds_the_untagged_part_of_a_batch() {
     assert_works(&heap, 8);
 }
 
+/// While somebody recovers, a producer claims a batch and dies, and who tags that dies half way; then
+/// a third goes by the slot that was tagged.
+#[test]
+fn recovery_tags_all_of_a_batch_before_it_is_done_with_a_part() {
+    let (heap, [a, b, c]) = ring(8, 0);
+    let slot = b.reserve().unwrap();
+    b.push(1).unwrap(); // so that the slot before is tagged, and its owner asked about
+    let others = heap.clone();
+    *heap.meanwhile.lock().unwrap() = Some(Box::new(move || {
+        let claim = a.claim::<PRODUCER>(2).unwrap();
+        let last = claim.nth(1);
+        a.control(last).store(a.lap(last) | WRITING | 1 << OWNER_SHIFT, Relaxed);
+        others.bury(1);
+    }));
+    assert_eq!(c.recover(), 1);
+    c.push(2).unwrap();
+    slot.commit();
+    c.recover();
+    assert_eq!(drain(&c)[1..], [1, 2]);
+    assert_works(&heap, 8);
+}
+
 #[test]
 fn any_words_are_an_answer() {
     let mut seed = 7u64;
