@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{LONG, fork, go_on, join, kill, park, reap, settle, stop, unique};
+use common::{LONG, await_naps, fork, go_on, join, kill, park, reap, settle, stop, unique};
 use shmkit::{
     AcquireError, Barrier, BoundedSemaphore, BrokenBarrier, Condition, Error, Event, Lock,
     LockError, Pipe, Process, RLock, Region, RegionOptions, RwLock, Semaphore, Sender, Value,
@@ -663,9 +663,8 @@ fn a_stopped_waiter_that_was_next_does_not_keep_the_lock_from_others() {
     let children = [waits(), waits(), waits()];
     for child in &children {
         settle(child.pid());
+        await_naps(child.pid(), 2); // a whole one at least, hence starving
     }
-    // Long enough for them to starve, on any machine.
-    std::thread::sleep(Duration::from_millis(100));
     for child in &children[..2] {
         stop(child);
     }

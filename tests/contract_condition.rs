@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{LONG, fork, go_on, join, kill, reap, settle, stop, unique};
+use common::{LONG, await_naps, fork, go_on, join, kill, reap, settle, stop, unique};
 use shmkit::{Condition, Error, Lock, LockError, LockGuard, Process, Region, RegionOptions};
 use std::time::{Duration, Instant};
 
@@ -129,8 +129,8 @@ fn as_many_are_woken_as_were_notified_test_notify_n() {
         place.notify(2);
         place.await_woken(2);
         place.notify(0);
-        // Four wait still: time for a fifth to be woken wrongly.
-        std::thread::sleep(Duration::from_millis(100));
+        // Four wait still, and are not woken while a latecomer waits in vain.
+        assert!(!place.wait(Duration::from_millis(100)));
         assert_eq!(place.lock.lock().unwrap().woken, 2);
         place.notify(4);
         place.await_woken(6);
@@ -395,7 +395,9 @@ fn a_stopped_waiter_keeps_its_wake_up() {
     place.await_waiting(2);
     stop(&first);
     place.notify(1);
-    std::thread::sleep(Duration::from_millis(150)); // several naps of the second one
+    // Neither the second one, while it looks around between its naps, nor a latecomer gets it.
+    await_naps(second.pid(), 3);
+    assert!(!place.wait(Duration::from_millis(20)));
     assert_eq!(place.lock.lock().unwrap().woken, 0);
     go_on(&first);
     assert!(join(&first).unwrap());

@@ -3,7 +3,7 @@
 #![allow(dead_code, unsafe_code, reason = "each test program uses its part of it")]
 
 use shmkit::{Message, Process, ProcessError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than anything here takes.
 pub const LONG: Duration = Duration::from_secs(30);
@@ -36,6 +36,21 @@ pub fn settle(pid: u32) {
         matches!(state, 'S' | 'Z')
     };
     while !asleep() {
+        std::thread::yield_now();
+    }
+}
+
+/// Waits until the main thread of the process, which sleeps, has woken and gone to sleep again so
+/// many times.
+pub fn await_naps(pid: u32, count: u64) {
+    let naps = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let (before, start) = (naps(), Instant::now());
+    while naps() < before + count {
+        assert!(start.elapsed() < LONG, "it sleeps on");
         std::thread::yield_now();
     }
 }
