@@ -53,6 +53,7 @@ const END: u64 = u64::MAX;
 fn three_processes_push_and_three_pop_each_value_once_and_those_of_each_in_order() {
     let ring = ring::mpmc::<[u64; 2]>(100).unwrap();
     let seen = Array::<u32>::zeroed(3 * EACH as usize).unwrap();
+    let ended = Value::new(0u32).unwrap();
     fn produce(ring: MpmcRing<[u64; 2]>, producer: u64) {
         let mut next = 0;
         while next < EACH {
@@ -67,13 +68,14 @@ fn three_processes_push_and_three_pop_each_value_once_and_those_of_each_in_order
             }
         }
     }
-    fn consume(ring: MpmcRing<[u64; 2]>, seen: Array<u32>) -> u64 {
+    fn consume(ring: MpmcRing<[u64; 2]>, seen: Array<u32>, ended: Value<u32>) -> u64 {
         let (mut last, mut out, mut count) = ([None; 3], [[0; 2]; 32], 0);
         loop {
             let wanted = 1 + count as usize % 32;
             let popped = until(|| ring.try_pop_slice(&mut out[..wanted]).ok());
             for value in &out[..popped] {
                 if value[0] == END {
+                    ended.fetch_add(1);
                     return count;
                 }
                 assert_eq!(value[1], !value[0], "torn");
@@ -88,14 +90,14 @@ fn three_processes_push_and_three_pop_each_value_once_and_those_of_each_in_order
     }
     let producers: Vec<_> =
         (0..3u64).map(|n| Process::spawn((ring.clone(), n), produce).unwrap()).collect();
-    let consumers: Vec<_> =
-        (0..3).map(|_| Process::spawn((ring.clone(), seen.clone()), consume).unwrap()).collect();
+    let consumer = || (ring.clone(), seen.clone(), ended.clone());
+    let consumers: Vec<_> = (0..3).map(|_| Process::spawn(consumer(), consume).unwrap()).collect();
     for producer in &producers {
         join(producer).unwrap();
     }
-    for _ in &consumers {
+    for nth in 1..=consumers.len() {
         push(&ring, [END; 2]);
-        until(|| ring.is_empty().then_some(())); // so that nobody pops two ends
+        wait_for(&ended, nth as u32); // so that nobody pops two ends
     }
     assert_eq!(consumers.iter().map(|consumer| join(consumer).unwrap()).sum::<u64>(), 3 * EACH);
     assert!(seen.iter().all(|times| times == 1), "lost or doubled");

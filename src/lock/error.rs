@@ -1,5 +1,6 @@
 //! Why a lock was not acquired cleanly.
 
+use super::raw::LockFailure;
 use crate::error::Error;
 use std::fmt;
 use std::io;
@@ -132,6 +133,16 @@ impl<G> fmt::Display for LockError<G> {
 }
 
 impl<G> std::error::Error for LockError<G> {}
+
+impl<G> From<LockFailure> for LockError<G> {
+    fn from(failure: LockFailure) -> LockError<G> {
+        match failure {
+            LockFailure::WouldBlock => LockError::WouldBlock,
+            LockFailure::Timeout => LockError::Timeout,
+            LockFailure::WouldDeadlock => LockError::WouldDeadlock,
+        }
+    }
+}
 
 impl<G> From<LockError<G>> for Error {
     fn from(e: LockError<G>) -> Error {

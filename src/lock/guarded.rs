@@ -10,14 +10,13 @@
 //! - G1. The cell is published only while the lock is held, or by one atomic operation on a value
 //!   of one word. A holder edits a private copy, so that a death leaves the last published value.
 
-#![allow(unsafe_code)]
-
 use super::cell::Cell;
 use super::deadline::Deadline;
 use super::error::LockError;
 use super::hold::Hold;
+use super::placed::PlacedCell;
 use super::raw::RawLock;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::region::{Element, Kind, Object, Pinned, Place, Spec};
 use bytemuck::Pod;
 use std::fmt;
@@ -28,7 +27,7 @@ const CELL: u64 = 8;
 /// A handle to a value under a lock.
 pub(crate) struct Guarded<T> {
     lock: Pinned<RawLock>,
-    cell: Cell<T>,
+    cell: PlacedCell<T>,
 }
 
 impl<T: Pod> Guarded<T> {
@@ -53,11 +52,7 @@ impl<T: Pod> Guarded<T> {
     }
 
     pub(crate) fn on(object: Object) -> Result<Guarded<T>> {
-        let needed = Cell::<T>::bytes_needed();
-        let base = object.span(CELL, needed as u64, Cell::<T>::ALIGN as u64)?;
-        // SAFETY: `span` checked the bounds, and `lock` below keeps the region mapped for as long
-        // as `cell` exists; by the layout above nothing but this cell uses the bytes.
-        let cell = unsafe { Cell::at(base, needed) }.ok_or(Error::Corrupt("place of a value"))?;
+        let cell = PlacedCell::at(&object, CELL)?;
         Ok(Guarded { lock: object.pin(0)?, cell })
     }
 

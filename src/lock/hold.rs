@@ -5,7 +5,7 @@
 
 use super::deadline::Deadline;
 use super::error::{LockError, OwnerDied};
-use super::raw::{Acquired, LockFailure, RawLock, Release, owned_by};
+use super::raw::{Acquired, RawLock, Release, owned_by};
 use crate::region::id::{Liveness, ParticipantId};
 use crate::region::{Attached, Pinned};
 use std::marker::PhantomData;
@@ -52,9 +52,7 @@ impl<'a> Hold<'a> {
             Ok(Acquired::OwnerDied) => {
                 Err(LockError::OwnerDied(OwnerDied::new(wrap(hold(true)), repair)))
             }
-            Err(LockFailure::WouldBlock) => Err(LockError::WouldBlock),
-            Err(LockFailure::Timeout) => Err(LockError::Timeout),
-            Err(LockFailure::WouldDeadlock) => Err(LockError::WouldDeadlock),
+            Err(failure) => Err(failure.into()),
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) mod party;
 #[cfg(not(loom))]
 pub(crate) mod permits;
 #[cfg(not(loom))]
+mod placed;
+#[cfg(not(loom))]
 pub(crate) mod plain;
 pub(crate) mod raw;
 pub(crate) mod records;

@@ -9,14 +9,13 @@
 //! - G2. While a guard lives, its participant and thread are inside the lock, unless this is a forked
 //!   child that inherited it; then it does nothing any more.
 
-#![allow(unsafe_code)]
-
 use super::cell::Cell;
 use super::deadline::Deadline;
 use super::error::{LockError, OwnerDied};
-use super::raw::{Acquired, LockFailure, RawLock};
+use super::placed::PlacedCell;
+use super::raw::{Acquired, RawLock};
 use super::recursive::RecursiveLock;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::region::id::Liveness;
 use crate::region::{Attached, Element, Kind, Object, Pinned, Place, Spec};
 use bytemuck::Pod;
@@ -30,7 +29,7 @@ const CELL: u64 = size_of::<RecursiveLock>() as u64;
 /// A handle to a value under a lock that nests.
 pub(crate) struct Nested<T> {
     lock: Pinned<RecursiveLock>,
-    cell: Cell<T>,
+    cell: PlacedCell<T>,
 }
 
 impl<T: Pod> Nested<T> {
@@ -55,11 +54,7 @@ impl<T: Pod> Nested<T> {
     }
 
     pub(crate) fn on(object: Object) -> Result<Nested<T>> {
-        let needed = Cell::<T>::bytes_needed();
-        let base = object.span(CELL, needed as u64, Cell::<T>::ALIGN as u64)?;
-        // SAFETY: `span` checked the bounds, and `lock` below keeps the region mapped for as long
-        // as `cell` exists; by the layout above nothing but this cell uses the bytes.
-        let cell = unsafe { Cell::at(base, needed) }.ok_or(Error::Corrupt("place of a value"))?;
+        let cell = PlacedCell::at(&object, CELL)?;
         Ok(Nested { lock: object.pin(0)?, cell })
     }
 
@@ -89,9 +84,7 @@ impl<T: Pod> Nested<T> {
                     }
                 })))
             }
-            Err(LockFailure::WouldBlock) => Err(LockError::WouldBlock),
-            Err(LockFailure::Timeout) => Err(LockError::Timeout),
-            Err(LockFailure::WouldDeadlock) => Err(LockError::WouldDeadlock),
+            Err(failure) => Err(failure.into()),
         }
     }
 }

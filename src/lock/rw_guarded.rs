@@ -10,18 +10,17 @@
 //! - G2. While a read guard lives, the record of its participant counts it, unless this is a forked
 //!   child that inherited the guard; then it does nothing any more.
 
-#![allow(unsafe_code)]
-
 use super::cell::Cell;
 use super::deadline::Deadline;
 use super::error::{LockError, OwnerDied};
 use super::hold::Hold;
 use super::inside;
-use super::raw::{Acquired, LockFailure, RawLock};
+use super::placed::PlacedCell;
+use super::raw::{Acquired, RawLock};
 use super::records::Records;
 use super::rw::{RawRwLock, Readers, RwWords};
 use super::spin::Spin;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::region::id::Liveness;
 use crate::region::{Attached, Element, Kind, Object, Pinned, PinnedSlice, Place, Spec};
 use bytemuck::Pod;
@@ -37,7 +36,7 @@ pub(crate) struct RwGuarded<T> {
     lock: Pinned<RawLock>,
     words: Pinned<RwWords>,
     records: PinnedSlice<Readers>,
-    cell: Cell<T>,
+    cell: PlacedCell<T>,
     /// What tells this lock from others in this process.
     identity: inside::Place,
     /// Of this handle's waits to read, and to write.
@@ -76,11 +75,7 @@ impl<T: Pod> RwGuarded<T> {
     }
 
     pub(crate) fn on(object: Object) -> Result<RwGuarded<T>> {
-        let needed = Cell::<T>::bytes_needed();
-        let base = object.span(CELL, needed as u64, Cell::<T>::ALIGN as u64)?;
-        // SAFETY: `span` checked the bounds, and `lock` below keeps the region mapped for as long
-        // as `cell` exists; by the layout above nothing but this cell uses the bytes.
-        let cell = unsafe { Cell::at(base, needed) }.ok_or(Error::Corrupt("place of a value"))?;
+        let cell = PlacedCell::at(&object, CELL)?;
         let count = Records::<Readers>::needed(object.participants());
         let records = object.pin_slice(Self::records_at(), count)?;
         let (lock, words) = (object.pin(0)?, object.pin(0)?);
@@ -163,16 +158,6 @@ impl<T> Clone for RwGuarded<T> {
             cell: self.cell.clone(),
             identity: self.identity,
             spins: [Spin::new(), Spin::new()],
-        }
-    }
-}
-
-impl<G> From<LockFailure> for LockError<G> {
-    fn from(failure: LockFailure) -> LockError<G> {
-        match failure {
-            LockFailure::WouldBlock => LockError::WouldBlock,
-            LockFailure::Timeout => LockError::Timeout,
-            LockFailure::WouldDeadlock => LockError::WouldDeadlock,
         }
     }
 }
