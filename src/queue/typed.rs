@@ -27,7 +27,7 @@ pub(super) fn put<T: Message>(
 ) -> Result<(), PutError<T>> {
     let put = encoded(&value, |message| {
         if message.len() > core.inline_bytes() {
-            return Err(PutError::TooLarge(()));
+            return core.put_long(message, deadline);
         }
         core.put(message, deadline)
     });
@@ -80,21 +80,19 @@ fn put_batch<T: Message>(
     message::with_scratch(|bytes| {
         bytes.clear();
         let (mut ends, mut refused) = (Vec::with_capacity(values.len().min(BATCH)), Ok(()));
+        let mut long = None;
         for value in values.iter().take(BATCH) {
             let add = encoded(value, |message| {
-                let fits = message.len() <= core.inline_bytes();
-                if fits {
-                    bytes.extend_from_slice(message);
+                let start = bytes.len();
+                bytes.extend_from_slice(message);
+                if message.len() <= core.inline_bytes() {
                     ends.push(bytes.len());
+                } else {
+                    long = Some(start);
                 }
-                fits
             });
-            refused = match add {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(PutError::TooLarge(())),
-                Err(why) => Err(PutError::Encode((), why)),
-            };
-            if refused.is_err() || bytes.len() >= BATCH_BYTES {
+            refused = add.map_err(|why| PutError::Encode((), why));
+            if refused.is_err() || long.is_some() || bytes.len() >= BATCH_BYTES {
                 break;
             }
         }
@@ -108,6 +106,11 @@ fn put_batch<T: Message>(
                 Ok(count) => sent += count,
                 Err(why) => return (sent, Err(why)),
             }
+        }
+        // A long one goes on its own, after those before it.
+        if let Some(start) = long {
+            refused = core.put_long(&bytes[start..], deadline);
+            sent += usize::from(refused.is_ok());
         }
         (sent, refused)
     })

@@ -84,6 +84,8 @@ pub(crate) mod frames;
 pub(super) mod heap;
 #[cfg(not(loom))]
 pub(super) mod mapped;
+#[cfg(not(loom))]
+mod outside;
 mod recover;
 mod site;
 mod words;

@@ -68,7 +68,7 @@
 mod backing;
 mod collect;
 #[cfg(not(loom))]
-pub(super) mod mapped;
+pub(crate) mod mapped;
 #[cfg(any(test, loom))]
 mod model;
 mod site;
@@ -113,6 +113,13 @@ pub(crate) struct Run {
 pub(crate) struct Pages<S> {
     site: S,
     geometry: Geometry,
+}
+
+impl Run {
+    /// The length of the message.
+    pub(crate) fn len_bytes(&self) -> usize {
+        self.len_bytes
+    }
 }
 
 impl<S: Site> Pages<S> {

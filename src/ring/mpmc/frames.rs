@@ -5,6 +5,8 @@
 //!        control  len   first page  attempts place  message, up to `inline_bytes`
 //! ```
 //!
+//! A longer message lies in pages beside the ring ([`super::outside`]).
+//!
 //! - F1. `slots` points at `slot_count` slots of `stride` bytes inside the region, which `words` keeps
 //!   mapped; a stride is a multiple of 8 and holds a control word and a head at least.
 //! - F2. What a head says is an outside value: it is compared with what a slot holds before use.
@@ -15,6 +17,8 @@ use super::guard::{Leased, Reserved};
 use super::site::Site;
 use super::words::{CONSUMER, OWNER_SHIFT, PRODUCER, STEP, Words};
 use super::{Refusal, Ring};
+use crate::ring::pages::Pages;
+use crate::ring::pages::mapped::Mapped;
 use crate::error::{Error, Result};
 use crate::region::{Attached, Object, OwnerField, OwnerWords, Pinned, Shared};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -37,6 +41,8 @@ pub(crate) struct Head {
 
 /// The message follows its head.
 pub(crate) const INLINE: u16 = 0;
+/// The message lies in pages.
+pub(crate) const OUTSIDE: u16 = 1;
 
 const CONTROL_BYTES: usize = size_of::<AtomicU64>();
 /// Bytes of a slot before the message.
@@ -53,6 +59,8 @@ pub(crate) struct Shape {
     pub(crate) capacity: u64,
     /// Bytes of a slot.
     pub(crate) stride: u32,
+    /// Bytes for the messages that do not fit into one.
+    pub(crate) heap_bytes: u64,
 }
 
 impl Shape {
@@ -91,7 +99,8 @@ impl Shape {
 #[repr(C)]
 pub(crate) struct Plan {
     stride: AtomicU32,
-    _reserved: [AtomicU32; 3],
+    _reserved: AtomicU32,
+    heap_bytes: AtomicU64,
 }
 
 // SAFETY: atomics; any bytes are valid.
@@ -100,12 +109,15 @@ unsafe impl Shared for Plan {}
 impl Plan {
     /// Written before anybody else sees the object.
     pub(crate) fn note(&self, shape: Shape) {
-        self.stride.store(shape.stride, Relaxed); // ordered by the directory's edge "list"
+        // Relaxed, twice: ordered by the directory's edge "list".
+        self.stride.store(shape.stride, Relaxed);
+        self.heap_bytes.store(shape.heap_bytes, Relaxed);
     }
 
     /// As it was noted; checked where it is used.
     pub(crate) fn shape(&self, capacity: u64) -> Shape {
-        Shape { capacity, stride: self.stride.load(Relaxed) }
+        let (stride, heap_bytes) = (&self.stride, &self.heap_bytes);
+        Shape { capacity, stride: stride.load(Relaxed), heap_bytes: heap_bytes.load(Relaxed) }
     }
 }
 
@@ -115,6 +127,8 @@ pub(crate) struct Frames {
     slots: NonNull<u8>,
     slot_count: usize,
     stride: usize,
+    /// Where longer messages lie.
+    pages: Pages<Mapped>,
     /// Reads 0 in a forked child. Used while `words` keeps the mapping.
     own_id: &'static AtomicU32,
 }
@@ -127,17 +141,19 @@ unsafe impl Sync for Frames {}
 
 impl Clone for Frames {
     fn clone(&self) -> Self {
-        Frames { words: self.words.clone(), ..*self }
+        Frames { words: self.words.clone(), pages: self.pages.clone(), ..*self }
     }
 }
 
 impl Frames {
-    /// The ring in `object` whose words and slots lie there. Zeroed memory is an empty one.
+    /// The ring in `object` whose words and slots lie there, and whose longer messages `pages` has.
+    /// Zeroed memory is an empty one.
     pub(crate) fn on(
         object: &Object,
         shape: Shape,
         words_at: u64,
         slots_at: u64,
+        pages: Pages<Mapped>,
     ) -> Result<Ring<Frames>> {
         let corrupt = Error::Corrupt("capacity of a queue");
         let (Some(slot_count), Some(bytes)) = (shape.slot_count(), shape.slot_bytes()) else {
@@ -148,6 +164,7 @@ impl Frames {
             slots: object.span(slots_at, bytes, align_of::<AtomicU64>() as u64)?,
             slot_count: slot_count as usize,
             stride: shape.stride as usize,
+            pages,
             own_id: object.mapping().own_id_word(),
         };
         Ok(Ring::new(frames, shape.capacity as usize))
@@ -159,6 +176,11 @@ impl Frames {
 
     pub(crate) fn inline_bytes(&self) -> usize {
         self.stride - HEAD_BYTES
+    }
+
+    /// Where the messages lie that no slot holds.
+    pub(crate) fn pages(&self) -> &Pages<Mapped> {
+        &self.pages
     }
 
     /// The place `at` bytes into a slot.
@@ -231,12 +253,12 @@ impl Reserved<'_, Frames> {
 }
 
 impl Leased<'_, Frames> {
-    /// The message, if it is in the slot; `None` if the head says so and cannot be true.
+    /// The message; `None` if what the head says cannot be true.
     #[inline]
     pub(crate) fn message(&self) -> Option<&[u8]> {
         let (site, index) = self.slot();
         // SAFETY: F1, I4: a slot in bounds, which is ours while `self` lives.
-        unsafe { message_in(site, index, self) }
+        unsafe { message_in(site, index, self.position() << 16, self) }
     }
 
     /// Counts that the message is handed out once more.
@@ -249,14 +271,23 @@ impl Leased<'_, Frames> {
     }
 }
 
-/// The message in a slot, by what its head says (F2).
+/// The message of the slot that has this index and the position `at`, by what its head says (F2).
 ///
 /// # Safety
 ///
-/// The index is in bounds, and nobody writes the message while the result is used.
+/// The index is in bounds, and the slot is the caller's while the result is used.
 #[inline(always)]
-unsafe fn message_in<'a>(site: &'a Frames, index: usize, head: &Head) -> Option<&'a [u8]> {
-    if head.place != INLINE || head.len > site.inline_bytes() as u64 {
+unsafe fn message_in<'a>(
+    site: &'a Frames,
+    index: usize,
+    at: u64,
+    head: &Head,
+) -> Option<&'a [u8]> {
+    if head.place != INLINE {
+        // SAFETY: the slot is the caller's.
+        return unsafe { site.message_outside(at, head) };
+    }
+    if head.len > site.inline_bytes() as u64 {
         return None;
     }
     // SAFETY: F1, F2: inside of the slot, and initialised as all of a mapping; the rest is promised.
@@ -289,22 +320,31 @@ impl Ring<Frames> {
     }
 
     /// Pops up to `max` messages in one claim, shows them to `each`, and says how many: at least one.
-    /// A message that is not in its slot, or cannot be true, is shown as its head.
+    /// Of a message that cannot be true only the head is shown.
     pub(crate) fn pop_messages(
         &self,
         max: usize,
         mut each: impl FnMut(&Head, Option<&[u8]>),
     ) -> std::result::Result<usize, Refusal> {
         let claim = self.claim_value(max)?;
+        let mut outside = Vec::new();
         for nth in 0..claim.count {
-            let index = self.index(claim.first.wrapping_add(STEP * nth as u64));
+            let at = claim.first.wrapping_add(STEP * nth as u64);
+            let index = self.index(at);
             // SAFETY: I4, I7, F1: the slot is in bounds and ours; any bytes are a head.
             let head = unsafe { self.site.reading(index).read() };
             // SAFETY: as above.
-            each(&head, unsafe { message_in(&self.site, index, &head) });
+            each(&head, unsafe { message_in(&self.site, index, at, &head) });
+            if head.place == OUTSIDE {
+                outside.push((at, head));
+            }
         }
         let count = claim.count;
         self.finish::<CONSUMER>(claim);
+        // A survivor of a kill here collects their pages: their positions are over.
+        for (at, head) in outside {
+            self.site.pages.release(head.first_page as usize, at);
+        }
         Ok(count)
     }
 }
