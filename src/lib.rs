@@ -17,6 +17,8 @@ mod pipe;
 #[cfg(not(loom))]
 mod primitives;
 #[cfg(not(loom))]
+pub mod queue;
+#[cfg(not(loom))]
 mod region;
 #[cfg(not(loom))]
 mod sys;
@@ -53,6 +55,7 @@ pub use {
     primitives::{
         Barrier, BoundedSemaphore, BrokenBarrier, Condition, Event, Lock, RLock, RwLock, Semaphore,
     },
+    queue::{GetError, JoinError, JoinableQueue, PutError, Queue, QueueOptions},
     region::{Region, RegionOptions},
     value::{RawValue, Value},
 };
@@ -61,6 +64,7 @@ pub use {
 pub use {
     listener::{AcceptError, ConnectError, ConnectOptions, Listener, ListenerOptions, connect},
     message::Message,
+    queue::Job,
     process::{
         Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,
         parent_process,
