@@ -30,14 +30,11 @@ impl Core {
         deadline: Deadline,
     ) -> Result<(), PutError<()>> {
         let len = message.len() + Receipt::BYTES;
-        let is_long = len > self.inline_bytes();
-        let mut run = is_long.then(|| self.claim_pages(len, deadline)).transpose()?;
-        let mut slot = match self.reserve(deadline) {
-            Ok(slot) => slot,
-            Err(why) => {
-                run.into_iter().for_each(|run| self.free_pages(run));
-                return Err(why);
-            }
+        let (mut slot, mut run) = if len > self.inline_bytes() {
+            let (slot, run) = self.reserve_long(len, deadline)?;
+            (slot, Some(run))
+        } else {
+            (self.reserve(deadline)?, None)
         };
         let (ring, is_anybody_there, at) = (self.ring().clone(), self.presence(), slot.at());
         let receipt = match deposit(outgoing, move || !ring.is_past(at) && is_anybody_there()) {
@@ -51,7 +48,7 @@ impl Core {
             }
         };
         let place = match &mut run {
-            Some(run) => self.ring().site().pages().bytes_mut(run),
+            Some(run) => self.pages().bytes_mut(run),
             None => slot.message_mut(len),
         };
         place[..message.len()].copy_from_slice(message);
