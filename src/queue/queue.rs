@@ -143,8 +143,9 @@ impl<T> Queue<T> {
         self.core.inline_bytes()
     }
 
-    /// Room for a message of `len_bytes` bytes, to be written in place: no copy is made. Waits for
-    /// room as long as it takes.
+    /// Room for a message of `len_bytes` bytes, to be written in place: no copy is made, so that a
+    /// long one costs no more than a short one, once its memory has been used before. Waits for room
+    /// as long as it takes.
     ///
     /// The message is these bytes, and no encoded `T`: [`Queue::receive`] borrows it.
     ///
@@ -153,11 +154,12 @@ impl<T> Queue<T> {
     /// [`PutError::TooLarge`], [`PutError::Disconnected`], [`PutError::Os`] as `Queue::put`.
     ///
     /// ```
-    /// let queue = shmkit::QueueOptions::new(4).inline_bytes(1024).queue::<()>()?;
-    /// let mut frame = queue.loan(1024)?;
+    /// let queue = shmkit::Queue::<()>::new(4)?;
+    /// let mut frame = queue.loan(1920 * 1080)?;
     /// frame.fill(7);
     /// frame.commit();
-    /// assert_eq!(queue.receive()?[..], [7; 1024]);
+    /// let received = queue.receive()?;
+    /// assert!(received.len() == 1920 * 1080 && received.iter().all(|byte| *byte == 7));
     /// # Ok::<(), shmkit::Error>(())
     /// ```
     pub fn loan(&self, len_bytes: usize) -> Result<Loan<'_>, PutError<()>> {

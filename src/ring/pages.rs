@@ -128,11 +128,6 @@ impl<S: Site> Pages<S> {
         Pages { site, geometry }
     }
 
-    /// The longest message that there can be.
-    pub(crate) fn len_bytes_max(&self) -> usize {
-        usize::try_from(self.geometry.span_bytes()).unwrap_or(usize::MAX)
-    }
-
     /// Claims a run for a message of `len_bytes`, with memory behind it.
     pub(crate) fn claim(&self, len_bytes: usize) -> Result<Run, NoRun> {
         let pages = self.geometry.pages_for(len_bytes);

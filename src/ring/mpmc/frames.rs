@@ -17,10 +17,10 @@ use super::guard::{Leased, Reserved};
 use super::site::Site;
 use super::words::{CONSUMER, OWNER_SHIFT, PRODUCER, STEP, Words};
 use super::{Refusal, Ring};
-use crate::ring::pages::Pages;
-use crate::ring::pages::mapped::Mapped;
 use crate::error::{Error, Result};
 use crate::region::{Attached, Object, OwnerField, OwnerWords, Pinned, Shared};
+use crate::ring::pages::Pages;
+use crate::ring::pages::mapped::Mapped;
 use crate::sync::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use bytemuck::{Pod, Zeroable};
 use std::ptr::NonNull;
@@ -278,12 +278,7 @@ impl Leased<'_, Frames> {
 ///
 /// The index is in bounds, and the slot is the caller's while the result is used.
 #[inline(always)]
-unsafe fn message_in<'a>(
-    site: &'a Frames,
-    index: usize,
-    at: u64,
-    head: &Head,
-) -> Option<&'a [u8]> {
+unsafe fn message_in<'a>(site: &'a Frames, index: usize, at: u64, head: &Head) -> Option<&'a [u8]> {
     if head.place != INLINE {
         // SAFETY: the slot is the caller's.
         return unsafe { site.message_outside(at, head) };

@@ -26,7 +26,7 @@ fn assert_works(world: &Arc<World>) {
     let heap = world.seen_by(20, 0);
     let count = world.heads.len();
     for _ in 0..2 {
-        let all = heap.claim(heap.len_bytes_max()).unwrap();
+        let all = heap.claim(count * heap.geometry.page_bytes as usize).unwrap();
         assert_eq!((all.first, all.pages), (0, count));
         heap.free(all);
         let each: Vec<Run> = (0..count).map(|_| heap.claim(1).unwrap()).collect();
@@ -286,7 +286,7 @@ fn pages_are_as_small_as_the_number_of_messages_asks_for() {
 #[test]
 fn a_heap_without_pages_has_no_room() {
     let geometry = Geometry::new(0, 1);
-    assert_eq!((geometry.pages_for(0), geometry.span_bytes()), (1, 0));
+    assert_eq!((geometry.pages_for(0), geometry.count), (1, 0));
 }
 
 proptest! {

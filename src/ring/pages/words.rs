@@ -106,9 +106,4 @@ impl Geometry {
     pub(super) fn pages_for(&self, len_bytes: usize) -> usize {
         (len_bytes as u64).div_ceil(self.page_bytes).max(1) as usize
     }
-
-    /// Bytes of all pages.
-    pub(super) fn span_bytes(&self) -> u64 {
-        (self.count as u64).saturating_mul(self.page_bytes)
-    }
 }
