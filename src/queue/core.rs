@@ -20,7 +20,8 @@ use crate::region::id::ParticipantId;
 use crate::region::{Element, Kind, Object, Pinned, Place};
 use crate::ring::frames::{Frames, Head, INLINE, Shape};
 use crate::ring::mpmc::{Leased, Refusal, Reserved, Ring, Site as _};
-use crate::ring::pages::{NoRun, Run};
+use crate::ring::pages::mapped::Mapped;
+use crate::ring::pages::{NoRun, Pages, Run};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::Arc;
@@ -171,13 +172,32 @@ impl Core {
         deadline: Deadline,
     ) -> std::result::Result<(), PutError<()>> {
         let mut run = self.claim_pages(message.len(), deadline)?;
-        let pages = self.ring.site().pages();
-        pages.bytes_mut(&mut run).copy_from_slice(message);
+        self.pages().bytes_mut(&mut run).copy_from_slice(message);
+        let (slot, run) = self.reserve_for(run, deadline)?;
+        self.end_loan(slot, Some(run), true);
+        Ok(())
+    }
+
+    /// Room for a message that is longer than `inline_bytes`.
+    #[cold]
+    pub(super) fn reserve_long(
+        &self,
+        len: usize,
+        deadline: Deadline,
+    ) -> std::result::Result<(Reserved<'_, Frames>, Run), PutError<()>> {
+        let run = self.claim_pages(len, deadline)?;
+        self.reserve_for(run, deadline)
+    }
+
+    /// A slot for the message in `run`. The run comes first, for who waits for pages would hold up
+    /// with his slot those who might free them.
+    fn reserve_for(
+        &self,
+        run: Run,
+        deadline: Deadline,
+    ) -> std::result::Result<(Reserved<'_, Frames>, Run), PutError<()>> {
         match self.reserve(deadline) {
-            Ok(slot) => {
-                self.end_loan(slot, Some(run), true);
-                Ok(())
-            }
+            Ok(slot) => Ok((slot, run)),
             Err(why) => {
                 self.free_pages(run);
                 Err(why)
@@ -186,7 +206,7 @@ impl Core {
     }
 
     /// Pages for a message.
-    pub(super) fn claim_pages(
+    fn claim_pages(
         &self,
         len: usize,
         deadline: Deadline,
@@ -200,13 +220,18 @@ impl Core {
             Ok(run) => Ok(Ok(run)),
         };
         let attempt = || if self.ring.is_closed() { Err(Refusal::Closed) } else { attempt() };
-        let event = &self.events.pages;
-        self.put_outcome(self.wait(event, &self.putting, deadline, attempt), deadline)?
+        let outcome = self.wait(&self.events.pages, &self.putting, deadline, attempt);
+        self.put_outcome(outcome, deadline)?
+    }
+
+    /// Where the messages lie that no slot holds.
+    pub(super) fn pages(&self) -> &Pages<Mapped> {
+        self.ring.site().pages()
     }
 
     /// Gives up pages that were claimed.
-    pub(super) fn free_pages(&self, run: Run) {
-        self.ring.site().pages().free(run);
+    fn free_pages(&self, run: Run) {
+        self.pages().free(run);
         self.events.pages.notify_all();
     }
 
