@@ -68,7 +68,7 @@ struct Parcel {
 
 struct Desk {
     name: Name,
-    parcels: HashMap<u64, Parcel>,
+    parcels: HashMap<u64, Box<Parcel>>,
     next: u64,
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn deposit(
     if outgoing.fds().len() > socket::MAX_FDS {
         return Err(Error::Encode(format!("more than {} handles", socket::MAX_FDS)));
     }
-    let parcel = Parcel { outgoing, is_wanted: Box::new(is_wanted) };
+    let parcel = Box::new(Parcel { outgoing, is_wanted: Box::new(is_wanted) });
     let kept = with_desk(|desk| match desk {
         Some(desk) => Ok(desk.keep(parcel)),
         None => Err(parcel),
@@ -100,7 +100,7 @@ pub(crate) fn deposit(
 }
 
 /// Opens the desk with a first deposit, and hires the attendant.
-fn open_desk(first: Parcel) -> Result<Receipt> {
+fn open_desk(first: Box<Parcel>) -> Result<Receipt> {
     let name = socket::random_name()?;
     let listening = socket::listen_at_name(&name)?;
     let entry = fork::Entry::closed_in_child(listening.as_fd())?;
@@ -128,7 +128,7 @@ impl Desk {
         Desk { name, parcels: HashMap::new(), next: 0 }
     }
 
-    fn keep(&mut self, parcel: Parcel) -> Receipt {
+    fn keep(&mut self, parcel: Box<Parcel>) -> Receipt {
         self.next += 1;
         self.parcels.insert(self.next, parcel);
         Receipt { desk: self.name, number: self.next }
@@ -201,7 +201,7 @@ fn hand_out(number: u64, client: BorrowedFd<'_>) {
 }
 
 /// Only the attendant closes a desk, so it is there.
-fn put_back(parcels: HashMap<u64, Parcel>) {
+fn put_back(parcels: HashMap<u64, Box<Parcel>>) {
     with_desk(|desk| desk.as_mut().map(|desk| desk.parcels.extend(parcels)));
 }
 
