@@ -8,8 +8,8 @@
 //!
 //! The desk is attended by a thread, which begins with the first deposit and ends with the last.
 //!
-//! - D1. A deposit is handed out at most once: it leaves the desk before it is sent, and comes back
-//!   only if it was not.
+//! - D1. A deposit is used at most once: it leaves the desk when it is sent, and comes back unless the
+//!   client says that it has it, which it does before it looks at it.
 //! - D2. A deposit that nobody will fetch any more is dropped at the latest with the next look, a
 //!   second later; what travels on it is gone then, as if its receiver had died.
 //! - D3. A desk belongs to one process: a forked child has one of its own, and leaves alone what it
@@ -20,7 +20,7 @@ use super::transfer::Outgoing;
 use crate::error::{Error, Result};
 use crate::sys::per_process::PerProcess;
 use crate::sys::{fork, memory, poll, socket, thread};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -32,8 +32,16 @@ type Name = [u8; socket::NAME_BYTES];
 /// How often the attendant looks for deposits that nobody will fetch.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Clients that have not said what they want yet.
+/// Clients that may be there without having asked for anything.
 const MAX_CLIENTS: usize = 64;
+
+/// How long the attendant rests when it can do nothing.
+const BREATH: Duration = Duration::from_millis(10);
+
+/// The answer that comes with descriptors, and what the client says when it has them.
+const HERE: u8 = 1;
+/// The answer without.
+const GONE: u8 = 2;
 
 /// What a message carries in place of descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +110,12 @@ pub(crate) fn deposit(
 /// Opens the desk with a first deposit, and hires the attendant.
 fn open_desk(first: Box<Parcel>) -> Result<Receipt> {
     let name = socket::random_name()?;
-    let listening = socket::listen_at_name(&name)?;
-    let entry = fork::Entry::closed_in_child(listening.as_fd())?;
+    // No fork in between: a child with this socket would be taken for a desk that is never attended.
+    let (listening, entry) = fork::exclusive(|| -> Result<_> {
+        let listening = socket::listen_at_name(&name)?;
+        let entry = fork::Entry::closed_in_child(listening.as_fd())?;
+        Ok((listening, entry))
+    })?;
     let set = poll::any_readable(&[listening.as_fd()])?;
     let (go, wait) = mpsc::channel();
     thread::spawn_without_signals("shmkit-handles", move || {
@@ -137,21 +149,50 @@ impl Desk {
 
 /// Serves clients until a look finds nothing deposited.
 fn attend(listening: BorrowedFd<'_>, set: BorrowedFd<'_>) {
-    let mut clients = VecDeque::new();
+    let (mut clients, mut spare) = (Vec::new(), poll::flag().ok());
     let mut last_look = Instant::now();
     loop {
         let _ = poll::wait_readable(set, LOOK_EVERY); // it cannot fail for long
-        while let Ok(client) = socket::accept(listening) {
-            admit(client, set, &mut clients);
-        }
-        clients.retain(|client: &Client| !client.has_been_served());
+        admit(listening, set, &mut clients, &mut spare);
+        serve(&mut clients);
         if last_look.elapsed() >= LOOK_EVERY {
             last_look = Instant::now();
             drop_unwanted();
-            if close_if_empty() {
+            if clients.is_empty() && close_if_empty() {
                 return;
             }
         }
+    }
+}
+
+/// Lets in who waits at the door, a few at a time.
+fn admit(
+    listening: BorrowedFd<'_>,
+    set: BorrowedFd<'_>,
+    clients: &mut Vec<Client>,
+    spare: &mut Option<OwnedFd>,
+) {
+    for _ in 0..MAX_CLIENTS {
+        let fd = match socket::accept(listening) {
+            Ok(fd) => fd,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => break,
+            // This process can have no more descriptors. The deposits are such, so one more client
+            // may help; without the spare one there is nothing to do but to wait.
+            Err(_) if spare.take().is_some() => continue,
+            Err(_) => {
+                std::thread::sleep(BREATH);
+                break;
+            }
+        };
+        let is_ours =
+            socket::peer(fd.as_fd()).is_ok_and(|(uid, _)| uid == memory::effective_user());
+        let entry = fork::Entry::closed_in_child(fd.as_fd());
+        if let (true, Ok(entry), Ok(())) = (is_ours, entry, poll::add(set, fd.as_fd())) {
+            clients.push(Client { _entry: entry, fd, asks_for: None, lent: None, is_done: false });
+        }
+    }
+    if spare.is_none() {
+        *spare = poll::flag().ok();
     }
 }
 
@@ -159,45 +200,77 @@ struct Client {
     /// Goes before `fd`: see [`fork`].
     _entry: fork::Entry,
     fd: OwnedFd,
+    asks_for: Option<u64>,
+    /// What it was given and has not said to have.
+    lent: Option<Box<Parcel>>,
+    is_done: bool,
 }
 
-fn admit(fd: OwnedFd, set: BorrowedFd<'_>, clients: &mut VecDeque<Client>) {
-    let is_ours = socket::peer(fd.as_fd()).is_ok_and(|(uid, _)| uid == memory::effective_user());
-    let entry = fork::Entry::closed_in_child(fd.as_fd());
-    if let (true, Ok(entry), Ok(())) = (is_ours, entry, poll::add(set, fd.as_fd())) {
-        clients.push_back(Client { _entry: entry, fd });
+/// Goes through all clients once.
+fn serve(clients: &mut Vec<Client>) {
+    for client in clients.iter_mut() {
+        client.listen();
     }
-    if clients.len() > MAX_CLIENTS {
-        clients.pop_front(); // stopped, or no client of ours
+    // After the others: a client may ask for what another one has just left.
+    for at in 0..clients.len() {
+        let Client { asks_for: Some(number), lent: None, is_done: false, .. } = clients[at] else {
+            continue;
+        };
+        let is_lent = clients.iter().any(|c| c.lent.is_some() && c.asks_for == Some(number));
+        if !is_lent {
+            clients[at].hand_out(number);
+        }
+    }
+    clients.retain(|client| !client.is_done);
+    // Those that have been silent for longest are stopped, or no clients of ours.
+    while clients.len() > MAX_CLIENTS
+        && let Some(silent) = clients.iter().position(|client| client.asks_for.is_none())
+    {
+        clients.remove(silent);
     }
 }
 
 impl Client {
-    /// Hands out what the client asks for, if it has asked; whether it is done with.
-    fn has_been_served(&self) -> bool {
+    /// Hears what the client has to say: the number of a deposit, or that it has it (D1).
+    fn listen(&mut self) {
         let mut number = [0; 8];
-        match socket::receive(self.fd.as_fd(), &mut number) {
-            Err(e) if e.kind() == ErrorKind::WouldBlock => false,
-            Ok(request) if request.len_bytes == number.len() => {
-                hand_out(u64::from_le_bytes(number), self.fd.as_fd());
-                true
+        let heard = match socket::receive(self.fd.as_fd(), &mut number) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+            heard => heard.map(|heard| heard.len_bytes),
+        };
+        match (heard, self.lent.take()) {
+            (Ok(8), None) if self.asks_for.is_none() => {
+                self.asks_for = Some(u64::from_le_bytes(number));
+                return;
             }
-            _ => true,
+            (Ok(1), Some(parcel)) => parcel.outgoing.sent(),
+            (_, Some(parcel)) => {
+                put_back(HashMap::from([(self.asks_for.unwrap_or_default(), parcel)]));
+            }
+            _ => {}
         }
+        self.is_done = true;
     }
-}
 
-/// Sends a deposit; a client that gets none sees its connection closed.
-fn hand_out(number: u64, client: BorrowedFd<'_>) {
-    let take = |desk: &mut Option<Desk>| desk.as_mut()?.parcels.remove(&number);
-    let Some(parcel) = with_desk(take) else { return }; // D1
-    let fds: Vec<_> = parcel.outgoing.fds().collect();
-    if socket::send(client, &[1], &fds).is_ok() {
-        parcel.outgoing.sent();
-        return;
+    /// Lends a deposit, or says that there is none.
+    fn hand_out(&mut self, number: u64) {
+        let take = |desk: &mut Option<Desk>| desk.as_mut()?.parcels.remove(&number);
+        let Some(parcel) = with_desk(take) else {
+            let _ = socket::send(self.fd.as_fd(), &[GONE], &[]);
+            self.is_done = true;
+            return;
+        };
+        let fds: Vec<_> = parcel.outgoing.fds().collect();
+        if socket::send(self.fd.as_fd(), &[HERE], &fds).is_ok() {
+            drop(fds);
+            self.lent = Some(parcel);
+            return;
+        }
+        // The client asks again, or is gone.
+        drop(fds);
+        put_back(HashMap::from([(number, parcel)]));
+        self.is_done = true;
     }
-    drop(fds);
-    put_back(HashMap::from([(number, parcel)]));
 }
 
 /// Only the attendant closes a desk, so it is there.
@@ -232,37 +305,59 @@ fn close_if_empty() -> bool {
 ///
 /// # Errors
 ///
-/// [`Error::HandleGone`] when the sender is gone, or has it no more; [`Error::Timeout`];
-/// [`Error::Os`] with `EMFILE` when this process can have no more descriptors, and then they are lost.
+/// [`Error::HandleGone`] when the sender is gone, or has it no more; else it is still there:
+/// [`Error::Timeout`], or [`Error::Os`], as `EMFILE` when this process can have no more descriptors.
 pub(crate) fn fetch(
     receipt: Receipt,
     mut next_nap: impl FnMut() -> Option<Duration>,
 ) -> Result<Vec<OwnedFd>> {
-    let desk = loop {
+    loop {
         match socket::connect_to_name(&receipt.desk) {
-            Ok(desk) => break desk,
+            Ok(desk) => {
+                let (uid, _) = socket::peer(desk.as_fd())?;
+                if uid != memory::effective_user() {
+                    return Err(Error::HandleGone); // D4
+                }
+                if let Some(fds) = ask(desk.as_fd(), receipt.number, &mut next_nap)? {
+                    return Ok(fds);
+                }
+                // Shown the door before it was served, by a desk that has too many clients, or has
+                // closed: that the next call shows.
+            }
             Err(e) if e.kind() == ErrorKind::WouldBlock => {} // too many clients
             Err(e) if e.kind() == ErrorKind::ConnectionRefused => return Err(Error::HandleGone),
             Err(e) => return Err(e.into()),
         }
         std::thread::sleep(next_nap().ok_or(Error::Timeout)?);
-    };
-    let (uid, _) = socket::peer(desk.as_fd())?;
-    if uid != memory::effective_user() {
-        return Err(Error::HandleGone); // D4
     }
-    socket::send(desk.as_fd(), &receipt.number.to_le_bytes(), &[])
-        .map_err(|_| Error::HandleGone)?;
+}
+
+/// Asks for a deposit; `None` when there is no answer.
+fn ask(
+    desk: BorrowedFd<'_>,
+    number: u64,
+    next_nap: &mut impl FnMut() -> Option<Duration>,
+) -> Result<Option<Vec<OwnedFd>>> {
+    if socket::send(desk, &number.to_le_bytes(), &[]).is_err() {
+        return Ok(None);
+    }
+    let mut word = [0];
     loop {
-        match socket::receive(desk.as_fd(), &mut [0]) {
+        match socket::receive(desk, &mut word) {
             Ok(answer) if answer.is_cut => {
                 return Err(Error::Os(std::io::Error::from_raw_os_error(libc::EMFILE)));
             }
-            Ok(answer) if answer.len_bytes == 1 => return Ok(answer.fds),
+            Ok(answer) if answer.len_bytes == 1 && word == [HERE] => {
+                // A survivor of a kill before this fetches it again.
+                let _ = socket::send(desk, &[HERE], &[]);
+                return Ok(Some(answer.fds));
+            }
+            Ok(answer) if answer.len_bytes == 1 => return Err(Error::HandleGone),
+            Ok(_) => return Ok(None),
             Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-            _ => return Err(Error::HandleGone),
+            Err(_) => return Ok(None),
         }
-        poll::wait_readable(desk.as_fd(), next_nap().ok_or(Error::Timeout)?)?;
+        poll::wait_readable(desk, next_nap().ok_or(Error::Timeout)?)?;
     }
 }
 
@@ -325,6 +420,44 @@ mod tests {
             (0..2 * MAX_CLIENTS).map(|_| socket::connect_to_name(&receipt.desk).unwrap()).collect();
         assert_eq!(fetch(receipt, patience()).unwrap().len(), 1);
         drop(silent);
+    }
+
+    #[test]
+    fn as_many_as_like_fetch_at_once() {
+        let receipts: Vec<_> = (0..200).map(|_| deposit(parcel().1, || true).unwrap()).collect();
+        std::thread::scope(|scope| {
+            for receipt in receipts {
+                scope.spawn(move || assert_eq!(fetch(receipt, patience()).unwrap().len(), 1));
+            }
+        });
+    }
+
+    #[test]
+    fn a_client_that_ends_before_it_says_thanks_leaves_the_deposit_to_others() {
+        let receipt = deposit(parcel().1, || true).unwrap();
+        let client = socket::connect_to_name(&receipt.desk).unwrap();
+        socket::send(client.as_fd(), &receipt.number.to_le_bytes(), &[]).unwrap();
+        let mut naps = patience();
+        let answer = loop {
+            match socket::receive(client.as_fd(), &mut [0]) {
+                Ok(answer) => break answer,
+                Err(_) => std::thread::sleep(naps().expect("it was never answered")),
+            }
+        };
+        assert_eq!((answer.len_bytes, answer.fds.len()), (1, 1));
+        drop((answer, client));
+        assert_eq!(fetch(receipt, patience()).unwrap().len(), 1);
+        assert!(matches!(fetch(receipt, patience()), Err(Error::HandleGone)));
+    }
+
+    #[test]
+    fn a_number_that_was_never_given_is_gone() {
+        let receipt = deposit(parcel().1, || true).unwrap();
+        for number in [0, receipt.number + 1000, u64::MAX] {
+            let other = Receipt { number, ..receipt };
+            assert!(matches!(fetch(other, patience()), Err(Error::HandleGone)), "{number}");
+        }
+        assert_eq!(fetch(receipt, patience()).unwrap().len(), 1);
     }
 
     #[test]
