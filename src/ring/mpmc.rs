@@ -46,7 +46,7 @@
 //! | claim | `claim` and `step_over` change an index word | `claim`, `recover` and `look` load it | control words up to it, tags included |
 //! | tag | `tag` changes a control word, owners store it | `look` loads it | the index word has moved |
 //! | return | `give_back` and `recover` make it RETURNED | `retake` changes it | the value, and the death |
-//! | hint | `note_returned` stores `returned` | `retake` changes it | the RETURNED slot |
+//! | hint | `note_returned` adds to `returned` | `retake` and `look_at_tail` load it | the RETURNED slot |
 //!
 //! Whatever a dead owner did is visible after the verdict (`Numbers`), and `recover` passes it on by
 //! its Release to VOID and RETURNED. The chain from there to the next owner is of CASes only, and
@@ -393,9 +393,10 @@ impl<S: Site> Ring<S> {
             return (words.tail.word.load(Relaxed) == now).then_some(Refusal::Corrupt);
         }
         if taken < self.capacity {
-            // Whoever pops from there has not finished, or will never do.
-            let why = if control & STATE == RETURNED { Refusal::Full } else { Refusal::Busy };
-            return (age < 0).then_some(why);
+            // Whoever pops from there has not finished, or will never do. Or has given back what it
+            // had, and consumers can tell; so the hint is read after the control word.
+            let back = control & STATE == RETURNED && words.scars.returned.load(Acquire) != 0; // hint
+            return (age < 0).then_some(if back { Refusal::Full } else { Refusal::Busy });
         }
         // What was given up at the head makes room.
         if self.step_over_voids() > 0 { None } else { Some(Refusal::Full) }
