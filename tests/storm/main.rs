@@ -11,6 +11,7 @@ mod barrier;
 mod campaign;
 mod condition;
 mod event;
+mod items;
 mod ledger;
 mod lock;
 mod mpmc;
@@ -66,6 +67,7 @@ pub fn catches<S: Storm>(name: &str, complaint: &'static str) -> Test {
     Test { name: name.into(), run: Box::new(run) }
 }
 
+/// How many workers are to be killed.
 fn kills() -> u64 {
     setting("SHMKIT_STORM_KILLS").unwrap_or(150)
 }

@@ -307,8 +307,7 @@ fn what_came_back_is_there_beside_as_many_as_the_ring_holds() {
     a.push(0).unwrap();
     drop(b.lease().unwrap());
     assert_eq!((a.push_slice(&[1, 2, 3, 4, 5, 6]), a.len()), (Ok(5), 6));
-    let all: Vec<u32> = std::iter::from_fn(|| b.pop().ok()).collect();
-    assert_eq!(all, [1, 2, 3, 4, 5, 0]);
+    assert_eq!(drain(&b), [1, 2, 3, 4, 5, 0]);
     assert_works(&heap, 5);
 }
 
