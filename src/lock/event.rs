@@ -115,11 +115,19 @@ impl EventCount {
     /// Any number of threads and processes may call this at once. A fence and a load while nobody
     /// has announced; otherwise one system call.
     #[inline]
-    #[allow(dead_code, reason = "what many wait for, one at a time, calls it: queues")]
     pub fn notify_one(&self) {
-        if self.is_announced() {
+        self.notify_one_and_tell();
+    }
+
+    /// As [`EventCount::notify_one`], and says whether somebody had announced, who may sleep
+    /// elsewhere: see [`super::bell`].
+    #[inline]
+    pub fn notify_one_and_tell(&self) -> bool {
+        let announced = self.is_announced();
+        if announced {
             self.wake_one();
         }
+        announced
     }
 
     /// Waits until `attempt` succeeds, `check` has a verdict, or `deadline` passes (`None`).

@@ -8,6 +8,7 @@ pub(crate) mod awaited;
 pub(crate) mod barrier;
 pub(crate) mod bell;
 pub(crate) mod cell;
+pub(crate) mod census;
 pub(crate) mod deadline;
 pub(crate) mod elements;
 #[cfg(not(loom))]
@@ -37,6 +38,8 @@ pub(crate) mod recursive;
 pub(crate) mod rw;
 #[cfg(not(loom))]
 pub(crate) mod rw_guarded;
+#[cfg(not(loom))]
+pub(crate) mod seat;
 pub(crate) mod semaphore;
 #[cfg(not(loom))]
 pub(crate) mod slice;
@@ -50,6 +53,8 @@ pub use barrier::{Broken, RawBarrier};
 pub use bell::Bell;
 #[cfg(loom)]
 pub use cell::{Cell, Integer};
+#[cfg(loom)]
+pub use census::Census;
 #[cfg(loom)]
 pub use deadline::Deadline;
 #[cfg(loom)]
