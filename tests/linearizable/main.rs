@@ -33,6 +33,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use run::Weather;
 pub use runner::Test;
+use shmkit::Queue;
 use shmkit::ring::MpmcRing;
 
 /// Far longer than a history takes that does not hang; then this process is killed.
@@ -52,17 +53,15 @@ pub fn dice() -> u64 {
 fn main() -> ExitCode {
     let mut tests = handmade::tests();
     let calm = Weather::default();
+    let (lends, kills) = (Weather { lends: true, ..calm }, Weather { kills: true, ..calm });
+    let both = Weather { lends: true, kills: true };
     tests.extend([
         run::test::<MpmcRing<u64>>("mpmc::pushes_and_pops", calm),
-        run::test::<MpmcRing<u64>>("mpmc::lends", Weather { lends: true, ..calm }),
-        run::test::<MpmcRing<u64>>(
-            "mpmc::pushes_and_pops_of_the_killed",
-            Weather { kills: true, ..calm },
-        ),
-        run::test::<MpmcRing<u64>>(
-            "mpmc::lends_of_the_killed",
-            Weather { lends: true, kills: true },
-        ),
+        run::test::<MpmcRing<u64>>("mpmc::pushes_and_pops_of_the_killed", kills),
+        run::test::<MpmcRing<u64>>("mpmc::lends", lends),
+        run::test::<MpmcRing<u64>>("mpmc::lends_of_the_killed", both),
+        run::test::<Queue<u64>>("queue::puts_and_gets", calm),
+        run::test::<Queue<u64>>("queue::puts_and_gets_of_the_killed", kills),
     ]);
     runner::run(tests)
 }

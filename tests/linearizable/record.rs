@@ -36,16 +36,18 @@ pub enum Request {
     IsEmpty,
     IsFull,
     Recover,
-    /// The same once all others have ended or are dead.
-    RecoverAll,
+    /// The rest is popped, when all others have ended or are dead.
+    PopRest,
+    /// And that was all.
+    End,
 }
 
 impl Request {
-    pub const ALL: [Request; 15] = {
+    pub const ALL: [Request; 16] = {
         use Request::*;
         [
             Push, PushMany, Reserve, Commit, Abandon, Pop, PopMany, Lease, Release, GiveBack, Len,
-            IsEmpty, IsFull, Recover, RecoverAll,
+            IsEmpty, IsFull, Recover, PopRest, End,
         ]
     };
 }
@@ -188,7 +190,7 @@ impl Record {
         let (request, value, wanted) = self.asked();
         match (request, self.read()) {
             (Recover, _) => vec![],
-            (RecoverAll, _) => vec![Step::Recover],
+            (End, _) => vec![Step::Recover, Step::PopRefused(No::Empty), Step::NothingReturned],
             (Push | PushMany | Reserve, Answer::No(why)) => vec![Step::PushRefused(why)],
             (Push, _) => vec![Step::Push(value)],
             (Reserve, _) => vec![Step::Reserve],
@@ -196,10 +198,10 @@ impl Record {
                 let end = (count < wanted).then_some(Step::PushRefused(No::Either));
                 (0..count).map(|nth| Step::Push(value + nth as u64)).chain(end).collect()
             }
-            (Pop | PopMany | Lease, Answer::No(why)) => {
+            (Pop | PopMany | PopRest | Lease, Answer::No(why)) => {
                 vec![Step::PopRefused(why), Step::NothingReturned]
             }
-            (Pop | PopMany, Answer::Values(values)) => {
+            (Pop | PopMany | PopRest, Answer::Values(values)) => {
                 let end = [Step::PopRefused(No::Either), Step::NothingReturned];
                 let end = end.into_iter().filter(|_| values.len() < wanted);
                 values.iter().map(|value| Step::Pop(*value, None)).chain(end).collect()
@@ -227,7 +229,7 @@ impl Record {
             Pop | PopMany => Cut::Pop(wanted),
             Lease => Cut::Lease,
             Release => Cut::Release(value),
-            Abandon | GiveBack | Len | IsEmpty | IsFull | Recover | RecoverAll => Cut::Nothing,
+            Abandon | GiveBack | Len | IsEmpty | IsFull | Recover | PopRest | End => Cut::Nothing,
         }
     }
 }
