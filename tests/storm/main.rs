@@ -16,6 +16,7 @@ mod ledger;
 mod lock;
 mod mpmc;
 mod proof;
+mod queue;
 mod region;
 mod rlock;
 mod rwlock;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
     tests.extend(value::tests());
     tests.extend(stream::tests());
     tests.extend(mpmc::tests());
+    tests.extend(queue::tests());
     tests.extend(region::tests());
     runner::run(tests)
 }

@@ -70,6 +70,13 @@ impl Carrier for Ring {
         Ok(())
     }
 
+    fn rest(&self) -> Option<(Item, bool)> {
+        let lease = self.0.try_lease().ok()?;
+        let rest = (*lease, lease.is_redelivered());
+        lease.release();
+        Some(rest)
+    }
+
     fn recover(&self) {
         self.0.recover();
     }
