@@ -17,7 +17,7 @@ mod pipe;
 #[cfg(not(loom))]
 mod primitives;
 #[cfg(not(loom))]
-mod queue;
+pub mod queue;
 #[cfg(not(loom))]
 mod region;
 #[cfg(not(loom))]
@@ -55,7 +55,7 @@ pub use {
     primitives::{
         Barrier, BoundedSemaphore, BrokenBarrier, Condition, Event, Lock, RLock, RwLock, Semaphore,
     },
-    queue::{GetError, PutError, Queue, QueueOptions},
+    queue::{GetError, JoinError, JoinableQueue, PutError, Queue, QueueOptions},
     region::{Region, RegionOptions},
     value::{RawValue, Value},
 };
@@ -64,6 +64,7 @@ pub use {
 pub use {
     listener::{AcceptError, ConnectError, ConnectOptions, Listener, ListenerOptions, connect},
     message::Message,
+    queue::Job,
     process::{
         Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,
         parent_process,
