@@ -181,11 +181,27 @@ impl<S: Site> Ring<S> {
     /// Takes one value out of the ring.
     #[inline]
     pub(crate) fn pop(&self) -> Result<S::Value, Refusal> {
-        let claim = self.claim_value(1)?;
+        // A claim in turn is of one slot for sure, and its value goes straight to the caller; what
+        // may follow a refusal is kept apart.
+        match self.claim::<CONSUMER>(1) {
+            Ok(claim) => Ok(self.take(claim)),
+            Err(why) => self.pop_returned(why),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pop_returned(&self, why: Refusal) -> Result<S::Value, Refusal> {
+        self.retake().map(|claim| self.take(claim)).ok_or(why)
+    }
+
+    /// Takes the value of a claim of one slot.
+    #[inline(always)]
+    fn take(&self, claim: Claim) -> S::Value {
         // SAFETY: I4, I7: the slot is in bounds and ours; any bytes are a value.
         let value = unsafe { self.site.reading(self.index(claim.first)).read() };
         self.finish::<CONSUMER>(claim);
-        Ok(value)
+        value
     }
 
     /// Puts as many of `values` into the ring as fit and returns their number, 0 only for none.

@@ -160,7 +160,7 @@ impl With for Vec<Life> {}
 fn lent() -> Vec<Test> {
     let leased = |end: Step, rest: &[&[Step]]| {
         let rest = rest.iter().zip(0..).map(|(steps, n)| op(9 + 2 * n, 10 + 2 * n, steps));
-        let lease = [op(5, 6, &[Lease(1, false)]), op(7, 8, &[end])];
+        let lease = [op(5, 6, &[Lease(1, Some(false))]), op(7, 8, &[end])];
         vec![
             alive(&[op(1, 2, &[Push(1)]), op(3, 4, &[Push(2)])]),
             alive(&lease),
@@ -176,8 +176,8 @@ fn lent() -> Vec<Test> {
         good("a_value_given_back_early", 4, leased(GiveBack(1), &[&[pop(1)], &[pop(2)]])),
         bad("a_released_value_again", 4, leased(Release(1), &[&[pop(2)], &[pop(1)]])),
         bad("a_value_given_back_and_lost", 4, leased(GiveBack(1), &[&[pop(2)], &EMPTY])),
-        bad("a_value_that_came_back_and_says_no", 4, leased(GiveBack(1), &[&[Lease(1, false)]])),
-        bad("a_new_value_that_says_it_came_back", 4, leased(Release(1), &[&[Lease(2, true)]])),
+        bad("a_value_that_came_back_and_says_no", 4, leased(GiveBack(1), &[&[Lease(1, Some(false))]])),
+        bad("a_new_value_that_says_it_came_back", 4, leased(Release(1), &[&[Lease(2, Some(true))]])),
         good("full_behind_a_value_given_back", 2, {
             leased(GiveBack(1), &[&[PushRefused(No::Full)]])
         }),
@@ -195,7 +195,7 @@ fn of_the_killed() -> Vec<Test> {
         vec![alive(&ops), killed(&[], 5, cut), alive(rest)]
     };
     let lease_cut = |cut: Cut, rest: &[Op]| {
-        after_push(vec![killed(&[op(3, 4, &[Lease(1, false)])], 5, cut), alive(rest)])
+        after_push(vec![killed(&[op(3, 4, &[Lease(1, Some(false))])], 5, cut), alive(rest)])
     };
     let empty = |at| op(at, at + 1, &EMPTY);
     let recovered = |at| op(at, at + 1, &[Recover]);
@@ -295,7 +295,7 @@ impl<const FAULT: u8> Subject for Faulty<FAULT> {
         Subject::pop_many(&self.0, out)
     }
 
-    fn lease(&self) -> Result<(Self::Lent<'_>, u64, bool), No> {
+    fn lease(&self) -> Result<(Self::Lent<'_>, u64, Option<bool>), No> {
         let (lent, value, again) = Subject::lease(&self.0)?;
         if FAULT == FORGETFUL {
             lent.release();

@@ -33,7 +33,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use run::Weather;
 pub use runner::Test;
-use shmkit::Queue;
+use shmkit::{JoinableQueue, Queue};
 use shmkit::ring::MpmcRing;
 
 /// Far longer than a history takes that does not hang; then this process is killed.
@@ -62,6 +62,10 @@ fn main() -> ExitCode {
         run::test::<MpmcRing<u64>>("mpmc::lends_of_the_killed", both),
         run::test::<Queue<u64>>("queue::puts_and_gets", calm),
         run::test::<Queue<u64>>("queue::puts_and_gets_of_the_killed", kills),
+        run::test::<Queue<u64>>("queue::loans", lends),
+        run::test::<Queue<u64>>("queue::loans_of_the_killed", both),
+        run::test::<JoinableQueue<u64>>("queue::jobs", lends),
+        run::test::<JoinableQueue<u64>>("queue::jobs_of_the_killed", both),
     ]);
     runner::run(tests)
 }

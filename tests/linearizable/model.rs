@@ -38,8 +38,8 @@ pub enum Step {
     PushRefused(No),
     /// A value was popped for good; whether it had come back, if the caller was told.
     Pop(u64, Option<bool>),
-    /// A value was claimed to be read in place.
-    Lease(u64, bool),
+    /// A value was claimed to be read in place; whether it had come back, if the caller was told.
+    Lease(u64, Option<bool>),
     Release(u64),
     GiveBack(u64),
     /// No value was there whose turn it was.
@@ -158,7 +158,7 @@ impl Model {
             }
             Step::Lease(value, again) => {
                 let taken = Cell::Taken { value, by, for_good: false };
-                self.claim_value(value, Some(again), taken)
+                self.claim_value(value, again, taken)
             }
             Step::Release(value) => self.let_go(value, by, Cell::Free { busy_until: returned }),
             Step::GiveBack(value) => self.let_go(value, by, Cell::Returned { value }),

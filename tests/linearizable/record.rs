@@ -59,8 +59,8 @@ pub enum Answer {
     /// How many, or yes as 1.
     Number(usize),
     Values(Vec<u64>),
-    /// The value, and whether it had come back.
-    Lent(u64, bool),
+    /// The value, and whether it had come back, if that can be told.
+    Lent(u64, Option<bool>),
     No(No),
 }
 
@@ -159,7 +159,7 @@ impl Record {
             Answer::Done => (0, 0, &[]),
             Answer::Number(number) => (1, *number, &[]),
             Answer::Values(values) => (2, values.len(), values),
-            Answer::Lent(value, again) => (3, usize::from(*again), &[*value]),
+            Answer::Lent(value, again) => (3, again.map_or(2, usize::from), &[*value]),
             Answer::No(why) => (4, NOES.iter().position(|no| no == why).unwrap(), &[]),
         };
         self.answer.store(kind << 32 | number as u64, SeqCst);
@@ -175,7 +175,10 @@ impl Record {
             0 => Answer::Done,
             1 => Answer::Number(number),
             2 => Answer::Values(self.values[..number].iter().map(|v| v.load(SeqCst)).collect()),
-            3 => Answer::Lent(self.values[0].load(SeqCst), number == 1),
+            3 => {
+                let again = (number < 2).then_some(number == 1);
+                Answer::Lent(self.values[0].load(SeqCst), again)
+            }
             _ => Answer::No(NOES[number]),
         }
     }

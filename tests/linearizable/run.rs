@@ -295,7 +295,8 @@ impl<'a, S: Subject> Player<'a, S> {
                 (0, false) if !weather.kills => [Len, IsEmpty, IsFull][rng.below(3) as usize],
                 (0, _) if weather.kills => Recover,
                 (1 | 2, _) => [PopMany, PushMany][usize::from(pushes)],
-                (3..6, true) => [Lease, Reserve][usize::from(pushes)],
+                (3..6, true) if !pushes => Lease,
+                (3..6, true) if S::RESERVES => Reserve,
                 _ => [Pop, Push][usize::from(pushes)],
             };
             match request {
@@ -342,7 +343,7 @@ impl<'a, S: Subject> Player<'a, S> {
 
     fn end_lease(&mut self, lent: Option<(S::Lent<'a>, u64)>, rng: &mut Rng) {
         let Some((lent, value)) = lent else { return };
-        if rng.one_in(2) {
+        if S::GIVES_BACK && rng.one_in(2) {
             self.note(Request::GiveBack, value, 1, || {
                 drop(lent);
                 Answer::Done

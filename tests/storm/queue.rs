@@ -1,15 +1,19 @@
-//! Queues: the waiting forms and the others, one message and several at a time.
+//! Queues: the waiting forms and the others, one message and several at a time. Of a joinable queue
+//! nothing is ever lost: a job of a dead consumer comes again.
 
 use std::time::Duration;
 
-use shmkit::{GetError, PutError, Queue};
+use shmkit::{GetError, JoinableQueue, PutError, Queue};
 
 use crate::items::{CAPACITY, Carrier, Item, Items, Refused, item};
 use crate::ledger::Rng;
 use crate::{DEADLINE, Test, survives};
 
 pub fn tests() -> Vec<Test> {
-    vec![survives::<Items<Queue<Item>, false>>("queue::gets")]
+    vec![
+        survives::<Items<Queue<Item>, false>>("queue::gets"),
+        survives::<Items<JoinableQueue<Item>, true>>("queue::jobs"),
+    ]
 }
 
 /// Longer than it takes until a waiter looks for the dead.
@@ -34,6 +38,33 @@ fn refused_get(why: GetError) -> Refused {
     }
 }
 
+/// Puts in one form or another, which both kinds of queues have.
+macro_rules! put_somehow {
+    ($queue:expr, $items:expr, $rng:expr) => {{
+        let (queue, items, rng) = ($queue, $items, $rng);
+        let one = items[0];
+        let put = match rng.below(5) {
+            0 => queue.try_put(one),
+            1 => queue.put_timeout(one, shortly(rng)),
+            2 => queue.put_timeout(one, DEADLINE),
+            3 => return put_some(items, queue.try_put_many(items.to_vec())),
+            _ => return put_some(items, queue.put_many_timeout(items.to_vec(), shortly(rng))),
+        };
+        put.map(|()| 1).map_err(refused_put)
+    }};
+}
+
+/// How many were put, by what is left of them.
+fn put_some(items: &[Item], put: Result<(), PutError<Vec<Item>>>) -> Result<usize, Refused> {
+    let rest = match put {
+        Ok(()) => return Ok(items.len()),
+        Err(PutError::Full(rest) | PutError::Timeout(rest) | PutError::Disconnected(rest)) => rest,
+        Err(other) => panic!("{other}"),
+    };
+    assert_eq!(rest, items[items.len() - rest.len()..]);
+    Ok(items.len() - rest.len())
+}
+
 impl Carrier for Queue<Item> {
     const RECOVERS: bool = false;
 
@@ -42,30 +73,7 @@ impl Carrier for Queue<Item> {
     }
 
     fn push(&self, items: &[Item], rng: &mut Rng) -> Result<usize, Refused> {
-        let one = items[0];
-        let put = match rng.below(5) {
-            0 => self.try_put(one),
-            1 => self.put_timeout(one, shortly(rng)),
-            2 => self.put_timeout(one, DEADLINE),
-            some => {
-                let all = items.to_vec();
-                let put = match some {
-                    3 => self.try_put_many(all),
-                    _ => self.put_many_timeout(all, shortly(rng)),
-                };
-                let Err(why) = put else { return Ok(items.len()) };
-                return match why {
-                    PutError::Full(rest)
-                    | PutError::Timeout(rest)
-                    | PutError::Disconnected(rest) => {
-                        assert_eq!(rest, items[items.len() - rest.len()..]);
-                        Ok(items.len() - rest.len())
-                    }
-                    other => panic!("{other}"),
-                };
-            }
-        };
-        put.map(|()| 1).map_err(refused_put)
+        put_somehow!(self, items, rng)
     }
 
     fn pop(&self, out: &mut [Item], rng: &mut Rng) -> Result<usize, Refused> {
@@ -102,5 +110,56 @@ impl Carrier for Queue<Item> {
             let all = std::iter::from_fn(|| self.try_get().ok());
             assert!(all.eq((0..CAPACITY as u64).map(item)), "round {round}");
         }
+    }
+}
+
+impl Carrier for JoinableQueue<Item> {
+    const RECOVERS: bool = false;
+
+    fn new(capacity: usize) -> Self {
+        JoinableQueue::new(capacity).unwrap()
+    }
+
+    fn push(&self, items: &[Item], rng: &mut Rng) -> Result<usize, Refused> {
+        put_somehow!(self, items, rng)
+    }
+
+    fn pop(&self, _: &mut [Item], _: &mut Rng) -> Result<usize, Refused> {
+        unreachable!("everything is lent")
+    }
+
+    fn lend(&self, consume: impl FnOnce(Item, bool) -> bool) -> Result<(), Refused> {
+        let job = self.get_timeout(Duration::from_millis(1)).map_err(refused_get)?;
+        if consume(*job, job.attempts() > 1) {
+            job.done();
+        }
+        Ok(())
+    }
+
+    fn rest(&self) -> Option<(Item, bool)> {
+        let job = self.get_timeout(LONG_ENOUGH).ok()?;
+        let rest = (*job, job.attempts() > 1);
+        job.done();
+        Some(rest)
+    }
+
+    fn recover(&self) {}
+
+    fn len(&self) -> usize {
+        JoinableQueue::len(self)
+    }
+
+    fn assert_works(&self) {
+        self.join_timeout(DEADLINE).unwrap();
+        for round in 0..3 {
+            (0..CAPACITY as u64).for_each(|n| self.try_put(item(n)).unwrap());
+            assert!(self.is_full(), "round {round}");
+            for n in 0..CAPACITY as u64 {
+                let job = self.try_get().unwrap();
+                assert_eq!((*job, job.attempts()), (item(n), 1), "round {round}");
+                job.done();
+            }
+        }
+        self.join_timeout(DEADLINE).unwrap();
     }
 }

@@ -184,7 +184,7 @@ where
         }
         let own = OwnNs::default();
         let ns = OwnNs::clone(&own);
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/queue.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/queue_peers/python.py");
         self.add_own("Python multiprocessing.Queue", true, PAIRS_MAX, Some(own), move |turn| {
             let numbers = [turn.pause, 8 * W as u64, turn.operations, capacity as u64];
             let output = Command::new("python3")
