@@ -176,8 +176,16 @@ fn lent() -> Vec<Test> {
         good("a_value_given_back_early", 4, leased(GiveBack(1), &[&[pop(1)], &[pop(2)]])),
         bad("a_released_value_again", 4, leased(Release(1), &[&[pop(2)], &[pop(1)]])),
         bad("a_value_given_back_and_lost", 4, leased(GiveBack(1), &[&[pop(2)], &EMPTY])),
-        bad("a_value_that_came_back_and_says_no", 4, leased(GiveBack(1), &[&[Lease(1, Some(false))]])),
-        bad("a_new_value_that_says_it_came_back", 4, leased(Release(1), &[&[Lease(2, Some(true))]])),
+        bad(
+            "a_value_that_came_back_and_says_no",
+            4,
+            leased(GiveBack(1), &[&[Lease(1, Some(false))]]),
+        ),
+        bad(
+            "a_new_value_that_says_it_came_back",
+            4,
+            leased(Release(1), &[&[Lease(2, Some(true))]]),
+        ),
         good("full_behind_a_value_given_back", 2, {
             leased(GiveBack(1), &[&[PushRefused(No::Full)]])
         }),

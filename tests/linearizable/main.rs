@@ -4,7 +4,7 @@
 //! Thousands of short histories of three processes, interrupted and killed at random moments, are
 //! checked against a sequential queue. Own `main`, because the harness forks and must stay
 //! single-threaded; otherwise it takes the arguments of any test binary. Environment:
-//! `SHMKIT_HISTORIES` is how many histories each test makes, 2000 if not said;
+//! `SHMKIT_HISTORIES` is how many histories each test makes, 500 if not said;
 //! `SHMKIT_HISTORIES_SEED` repeats the dice of another run, as far as the kernel lets it.
 #![allow(unsafe_code)]
 #![allow(clippy::disallowed_types, reason = "the recorder's atomics are no part of what is tested")]
@@ -33,8 +33,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use run::Weather;
 pub use runner::Test;
-use shmkit::{JoinableQueue, Queue};
 use shmkit::ring::MpmcRing;
+use shmkit::{JoinableQueue, Queue};
 
 /// Far longer than a history takes that does not hang; then this process is killed.
 pub const DEADLINE_SECONDS: u32 = 30;

@@ -52,7 +52,7 @@ unsafe impl Zeroed for Stage {}
 /// A test that histories of `S` are linearizable.
 pub fn test<S: Subject>(name: &str, weather: Weather) -> Test {
     let run = move || {
-        let count = setting("SHMKIT_HISTORIES").unwrap_or(2000);
+        let count = setting("SHMKIT_HISTORIES").unwrap_or(500);
         let seed = setting("SHMKIT_HISTORIES_SEED").unwrap_or_else(dice);
         explain_all::<S>(weather, count, seed)
             .map(|summary| format!("{summary}, seed {seed}"))

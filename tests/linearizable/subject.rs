@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use shmkit::queue::{Loan, Received};
 use shmkit::ring::{LeasedValue, MpmcRing, ReservedSlot, TryPopError, TryPushError, mpmc};
-use shmkit::{GetError, Job, JoinableQueue, Loan, PutError, Queue, Received};
+use shmkit::{GetError, Job, JoinableQueue, PutError, Queue};
 
 use crate::model::No;
 
@@ -102,7 +103,7 @@ impl Subject for MpmcRing<u64> {
         self.try_pop_slice(out).map_err(refused_pop)
     }
 
-    fn lease(&self) -> Result<(Self::Lent<'_>, u64, bool), No> {
+    fn lease(&self) -> Result<(Self::Lent<'_>, u64, Option<bool>), No> {
         let lent = self.try_lease().map_err(refused_pop)?;
         let (value, again) = (*lent, lent.is_redelivered());
         Ok((lent, value, Some(again)))
@@ -200,11 +201,8 @@ macro_rules! as_queue {
 
         fn push_many(&self, values: &[u64]) -> Result<usize, No> {
             let all = values.to_vec();
-            let put = if waits() {
-                self.put_many_timeout(all, SHORTLY)
-            } else {
-                self.try_put_many(all)
-            };
+            let put =
+                if waits() { self.put_many_timeout(all, SHORTLY) } else { self.try_put_many(all) };
             put_some(values.len(), put)
         }
 
@@ -248,7 +246,8 @@ impl Subject for Queue<u64> {
 
     fn pop_many(&self, out: &mut [u64]) -> Result<usize, No> {
         let max = out.len();
-        let got = if waits() { self.get_many_timeout(max, SHORTLY) } else { self.try_get_many(max) };
+        let got =
+            if waits() { self.get_many_timeout(max, SHORTLY) } else { self.try_get_many(max) };
         let got = got.map_err(refused_get)?;
         out[..got.len()].copy_from_slice(&got);
         Ok(got.len())
