@@ -92,7 +92,7 @@ pub fn explain_all<S: Subject>(weather: Weather, count: u64, seed: u64) -> Resul
         done += PER_QUEUE;
         dismiss(&crew);
     }
-    if overlapping * 50 < operations {
+    if overlapping * 200 < operations {
         return Err(format!("only {overlapping} of {operations} operations overlapped"));
     }
     Ok(format!("{count} histories, {operations} operations, {overlapping} overlap, {kills} kills"))
