@@ -276,7 +276,8 @@ pub unsafe fn shared<T>() -> &'static T {
     }
 }
 
-fn allowed_cpus() -> Vec<usize> {
+/// The processors that this process may use.
+pub fn allowed_cpus() -> Vec<usize> {
     // SAFETY: the set is plain data of the size stated.
     unsafe {
         let mut set: libc::cpu_set_t = zeroed();
@@ -285,7 +286,8 @@ fn allowed_cpus() -> Vec<usize> {
     }
 }
 
-fn pin(cpus: &[usize]) {
+/// Binds the calling thread to these processors.
+pub fn pin(cpus: &[usize]) {
     // SAFETY: as above.
     unsafe {
         let mut set: libc::cpu_set_t = zeroed();

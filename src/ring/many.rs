@@ -294,7 +294,8 @@ impl<T: Pod> MpmcRing<T> {
         self.inner.is_full()
     }
 
-    /// The values that the ring holds at most.
+    /// The values that are in turn at most. Where that is no power of two, values that were given
+    /// back may be there besides.
     pub fn capacity(&self) -> usize {
         self.inner.capacity()
     }

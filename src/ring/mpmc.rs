@@ -48,7 +48,7 @@
 //! | claim | `claim`, `step_over` and `close` change an index word | whoever goes by it loads it | control words up to it, tags included |
 //! | tag | `tag` changes a control word, owners store it | `look` loads it | the index word has moved |
 //! | return | `give_back` and `recover` make it RETURNED | `retake` changes it | the value, and the death |
-//! | hint | `note_returned` stores `returned` | `retake` changes it | the RETURNED slot |
+//! | hint | `note_returned` adds to `returned` | `retake` and `look_at_tail` load it | the RETURNED slot |
 //!
 //! Whatever a dead owner did is visible after the verdict (`Numbers`), and `recover` passes it on by
 //! its Release to VOID and RETURNED. The chain from there to the next owner is of CASes only, and
@@ -183,11 +183,27 @@ impl<S: Site> Ring<S> {
     /// Takes one value out of the ring.
     #[inline]
     pub(crate) fn pop(&self) -> Result<S::Value, Refusal> {
-        let claim = self.claim_value(1)?;
+        // A claim in turn is of one slot for sure, and its value goes straight to the caller; what
+        // may follow a refusal is kept apart.
+        match self.claim::<CONSUMER>(1) {
+            Ok(claim) => Ok(self.take(claim)),
+            Err(why) => self.pop_returned(why),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pop_returned(&self, why: Refusal) -> Result<S::Value, Refusal> {
+        self.retake().map(|claim| self.take(claim)).ok_or(why)
+    }
+
+    /// Takes the value of a claim of one slot.
+    #[inline(always)]
+    fn take(&self, claim: Claim) -> S::Value {
         // SAFETY: I4, I7: the slot is in bounds and ours; any bytes are a value.
         let value = unsafe { self.site.reading(self.index(claim.first)).read() };
         self.finish::<CONSUMER>(claim);
-        Ok(value)
+        value
     }
 
     /// Puts as many of `values` into the ring as fit and returns their number, 0 only for none.
@@ -408,9 +424,10 @@ impl<S: Site> Ring<S> {
             return (words.tail.word.load(Relaxed) == now).then_some(Refusal::Corrupt);
         }
         if taken < self.capacity {
-            // Whoever pops from there has not finished, or will never do.
-            let why = if control & STATE == RETURNED { Refusal::Full } else { Refusal::Busy };
-            return (age < 0).then_some(why);
+            // Whoever pops from there has not finished, or will never do. Or has given back what it
+            // had, and consumers can tell; so the hint is read after the control word.
+            let back = control & STATE == RETURNED && words.scars.returned.load(Acquire) != 0; // hint
+            return (age < 0).then_some(if back { Refusal::Full } else { Refusal::Busy });
         }
         // What was given up at the head makes room.
         if self.step_over_voids() > 0 { None } else { Some(Refusal::Full) }

@@ -250,6 +250,21 @@ fn a_value_is_taken_again_after_all_that_the_dead_has_done() {
 }
 
 #[test]
+fn nothing_that_came_back_is_missed_while_another_takes_the_like() {
+    model(|| {
+        let (_, [a, b, c, _]) = ring(2);
+        assert_eq!(a.push_slice(&[1, 2]), Ok(2));
+        let leases = [a.lease().unwrap(), a.lease().unwrap()];
+        drop(leases);
+        let consumer = thread::spawn(move || b.pop());
+        let mut popped = [c.pop(), consumer.join().unwrap()];
+        popped.sort_by_key(|popped| popped.ok());
+        assert_eq!(popped, [Ok(1), Ok(2)]);
+        assert_works(&c);
+    });
+}
+
+#[test]
 fn a_ring_with_slots_to_spare_holds_no_more_than_its_capacity() {
     model(|| {
         let (_, [a, b, c, _]) = ring(3);

@@ -67,7 +67,8 @@ pub fn run<S: Storm>(weather: Weather) -> Result<String, String> {
     unsafe { libc::kill(-controller, libc::SIGKILL) };
     let (kills, turns) = (ledger.kills(), ledger.all_turns());
     if status == 0 {
-        return Ok(format!("{kills} kills, {turns} operations, seed {}", weather.seed));
+        let (said, seed) = (ledger.said(), weather.seed);
+        return Ok(format!("{said} {kills} kills, {turns} operations, seed {seed}").trim().into());
     }
     let what = if libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGALRM {
         let (phase, places) = (PHASES[ledger.phase() as usize], ledger.describe(S::WORKERS));

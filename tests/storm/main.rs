@@ -11,10 +11,12 @@ mod barrier;
 mod campaign;
 mod condition;
 mod event;
+mod items;
 mod ledger;
 mod lock;
 mod mpmc;
 mod proof;
+mod queue;
 mod region;
 mod rlock;
 mod rwlock;
@@ -66,6 +68,7 @@ pub fn catches<S: Storm>(name: &str, complaint: &'static str) -> Test {
     Test { name: name.into(), run: Box::new(run) }
 }
 
+/// How many workers are to be killed.
 fn kills() -> u64 {
     setting("SHMKIT_STORM_KILLS").unwrap_or(150)
 }
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
     tests.extend(value::tests());
     tests.extend(stream::tests());
     tests.extend(mpmc::tests());
+    tests.extend(queue::tests());
     tests.extend(region::tests());
     runner::run(tests)
 }

@@ -27,27 +27,32 @@ impl<S: Site> Ring<S> {
         self.note_returned();
     }
 
-    /// Claims a value that was given back, if there is one.
+    /// Claims a value that was given back, if there is one. `None` is true of one moment.
     #[cold]
     pub(super) fn retake(&self) -> Option<Claim> {
         let returned = &self.site.words().scars.returned;
-        // Relaxed: a hint that is seen later, if not now.
-        if returned.load(Relaxed) == 0 {
-            return None;
-        }
         let me = self.owner().ok()?;
-        returned.swap(0, Acquire); // hint
-        for index in 0..=self.mask as u64 {
-            let control = self.control(index * STEP);
-            let seen = control.load(Relaxed); // a proposal for the CAS
-            if seen & STATE != RETURNED {
-                continue;
+        let mut noted = returned.load(Acquire); // hint
+        for _ in 0..LOOKS {
+            if noted == 0 {
+                break;
             }
-            let lap = seen & self.lap_bits;
-            // return: Acquire, pairs with the Release to RETURNED.
-            if control.compare_exchange(seen, lap | me | RETAKEN, Acquire, Relaxed).is_ok() {
-                self.note_returned(); // there may be more
-                return Some(Claim { first: lap | (index * STEP), count: 1, stamp: 0 });
+            for index in 0..=self.mask as u64 {
+                let control = self.control(index * STEP);
+                let seen = control.load(Relaxed); // a proposal for the CAS
+                if seen & STATE != RETURNED {
+                    continue;
+                }
+                let lap = seen & self.lap_bits;
+                // return: Acquire, pairs with the Release to RETURNED.
+                if control.compare_exchange(seen, lap | me | RETAKEN, Acquire, Relaxed).is_ok() {
+                    return Some(Claim { first: lap | (index * STEP), count: 1, stamp: 0 });
+                }
+            }
+            // Nothing was there, unless it was noted meanwhile.
+            match returned.compare_exchange(noted, 0, Relaxed, Acquire) {
+                Ok(_) => break,
+                Err(changed) => noted = changed, // hint
             }
         }
         None
@@ -133,7 +138,8 @@ impl<S: Site> Ring<S> {
         if returned {
             count += (0..=self.mask as u64).filter(|index| state(index * STEP) == RETURNED).count();
         }
-        count.min(self.capacity())
+        // What came back may be there beside as many as are due in turn.
+        count.min(self.mask + 1)
     }
 
     /// Whether no more can be pushed.
@@ -160,8 +166,13 @@ impl<S: Site> Ring<S> {
         ends
     }
 
+    /// Notes, after it happened, that a slot is RETURNED.
     fn note_returned(&self) {
-        self.site.words().scars.returned.store(1, Release); // hint
+        let returned = &self.site.words().scars.returned;
+        // hint: Release, pairs with the loads in `retake`.
+        if returned.fetch_add(1, Release) == u32::MAX {
+            returned.fetch_add(1, Release); // 0 is none
+        }
     }
 
     /// Notes, before it happens, that the slot at this position becomes VOID.

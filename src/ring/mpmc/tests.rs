@@ -300,6 +300,17 @@ fn who_takes_a_value_again_is_not_taken_for_the_dead() {
     assert_works(&heap, 4);
 }
 
+/// Where there are slots to spare.
+#[test]
+fn what_came_back_is_there_beside_as_many_as_the_ring_holds() {
+    let (heap, [a, b, _]) = ring(5, 0);
+    a.push(0).unwrap();
+    drop(b.lease().unwrap());
+    assert_eq!((a.push_slice(&[1, 2, 3, 4, 5, 6]), a.len()), (Ok(5), 6));
+    assert_eq!(drain(&b), [1, 2, 3, 4, 5, 0]);
+    assert_works(&heap, 5);
+}
+
 /// The hint that a value was given back is lost with who has taken it down.
 #[test]
 fn recovery_finds_what_the_hint_has_lost() {
@@ -438,7 +449,7 @@ fn any_words_are_an_answer() {
             assert!(a.push_slice(&[1; 5]).unwrap_or(0) <= 5);
             assert!(b.pop_slice(&mut out).unwrap_or(0) <= 5);
             let _ = (a.push(1), b.pop(), a.reserve().map(drop), b.lease().map(drop));
-            assert!(a.len() <= capacity);
+            assert!(a.len() <= capacity.next_power_of_two());
             let _ = (a.is_full(), b.recover());
         }
     }

@@ -65,7 +65,7 @@ pub(crate) struct Line {
 /// What is looked at when a claim is in vain.
 #[repr(C, align(128))]
 pub(crate) struct Scars {
-    /// Not 0 if there may be [`RETURNED`] slots. A hint: `recover` puts it right.
+    /// Not 0 if there may be [`RETURNED`] slots: grows with each. A hint: `recover` puts it right.
     pub(super) returned: AtomicU32,
     /// Above the position of each slot that was [`VOID`], shifted as in an index word.
     pub(super) last_void: AtomicU64,
