@@ -76,14 +76,16 @@
 
 #![allow(unsafe_code)]
 
-mod guard;
 mod close;
 #[cfg(not(loom))]
 pub(crate) mod frames;
+mod guard;
 #[cfg(any(test, loom))]
 pub(super) mod heap;
 #[cfg(not(loom))]
 pub(super) mod mapped;
+#[cfg(not(loom))]
+mod outside;
 mod recover;
 mod site;
 mod words;
