@@ -516,7 +516,7 @@ fn the_place_of_the_dead_is_taken_by_others_without_confusion() {
     for n in 0..20 {
         let child = Process::spawn((queue.clone(), n), |queue: Queue<u64>, n: u64| {
             queue.put(n).unwrap();
-            if n % 2 == 0 { common::die() } else { n }
+            if n.is_multiple_of(2) { common::die() } else { n }
         });
         assert_eq!(join(&child.unwrap()).is_ok(), n % 2 == 1);
         assert_eq!(queue.get().unwrap(), n);

@@ -53,3 +53,25 @@ fn a_string_is_shared_as_bytes() {
         too long: 13 bytes of text for an array of 8\nvalue: zty\n";
     assert_eq!(output("shared_string"), expected);
 }
+
+#[test]
+fn words_come_in_order_until_quit() {
+    assert_eq!(output("words_until_quit"), "THE!\nTIME!\nHAS!\nCOME!\n4 words\n");
+}
+
+#[test]
+fn a_consumer_of_random_numbers_is_terminated_and_nobody_hangs() {
+    let expected = "all ten are there: true\nconsumer ended by signal 15\n\
+        the queue works: true\nnobody sums any more: true\n";
+    assert_eq!(output("random_numbers"), expected);
+}
+
+#[test]
+fn results_outlive_their_workers() {
+    assert_eq!(output("two_workers"), "results of workers [1, 2]\n");
+}
+
+#[test]
+fn the_job_of_a_killed_worker_is_done_by_another() {
+    assert_eq!(output("joined_jobs"), "attempts: [2, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n");
+}

@@ -620,7 +620,6 @@ impl Scenario for Leave {
 struct Travel {
     place: Place,
     queue: Queue<Item>,
-    pipe: Option<(shmkit::Receiver<Queue<Item>>, shmkit::Sender<Queue<Item>>)>,
 }
 
 impl Scenario for Travel {
@@ -630,7 +629,7 @@ impl Scenario for Travel {
         let place = Place::new();
         let queue = place.queue(1);
         drop(queue.clone()); // it has had company
-        Travel { place, queue, pipe: Some(Pipe::simplex().unwrap()) }
+        Travel { place, queue }
     }
 
     fn victim(&mut self) {
@@ -643,7 +642,7 @@ impl Scenario for Travel {
 
     fn check(&mut self, _: Death) {
         assert!(matches!(self.queue.get_timeout(DEADLINE), Err(GetError::Disconnected)));
-        let (receiver, sender) = self.pipe.take().unwrap();
+        let (receiver, sender) = Pipe::<Queue<Item>>::simplex().unwrap();
         sender.send(self.queue.clone()).unwrap();
         assert!(matches!(self.queue.try_get(), Err(GetError::Empty)));
         drop((sender, receiver));

@@ -2,11 +2,11 @@
 
 use super::model::{Model, World};
 use super::*;
+use crate::sync::AtomicU64;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 type Heap = Pages<Model>;
 
