@@ -22,6 +22,8 @@ mod region;
 mod sys;
 #[cfg(not(loom))]
 mod value;
+#[cfg(not(loom))]
+mod wait;
 
 #[cfg(all(feature = "serde", not(loom)))]
 mod listener;
@@ -55,6 +57,7 @@ pub use {
     },
     region::{Region, RegionOptions},
     value::{RawValue, Value},
+    wait::{Readable, Waitable, wait},
 };
 
 #[cfg(all(feature = "serde", not(loom)))]

@@ -82,7 +82,7 @@ fn a_deadline_breaks_the_round_until_a_reset() {
     let barrier = RawBarrier::default();
     assert_eq!(wait(&barrier, 2, Deadline::after(Duration::from_millis(2))), Err(Broken::Timeout));
     assert_eq!(barrier.broken(), Some(Broken::Timeout));
-    barrier.break_now(Broken::Aborted);
+    barrier.break_now(Broken::Aborted, || ());
     assert_eq!(wait(&barrier, 2, Deadline::Never), Err(Broken::Timeout));
     assert_eq!(barrier.waiting(), 0);
     barrier.reset();
@@ -170,7 +170,7 @@ fn a_round_that_breaks_during_its_action_is_broken_for_all() {
     std::thread::scope(|scope| {
         let first = scope.spawn(|| wait(&barrier, 2, Deadline::after(LONG)));
         await_waiting(&barrier, 1);
-        let action = || barrier.break_now(Broken::Aborted);
+        let action = || barrier.break_now(Broken::Aborted, || ());
         let met = barrier.wait(2, &Spin::new(), Deadline::Never, Some(action), &alive);
         assert_eq!((met, first.join().unwrap()), (Err(Broken::Aborted), Err(Broken::Aborted)));
     });

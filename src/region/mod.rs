@@ -5,6 +5,7 @@
 
 pub(crate) mod courier;
 mod directory;
+pub(crate) mod ear;
 mod header;
 pub(crate) mod id;
 mod kind;

@@ -26,7 +26,7 @@ impl Room {
 
     fn meet_until(&self, deadline: Deadline, party_died: &dyn Fn() -> bool) -> Result<u32, Broken> {
         let none = None::<fn()>;
-        self.barrier.wait(self.parties, &Spin::new(), deadline, none, party_died)
+        self.barrier.wait(self.parties, &Spin::new(), deadline, none, &party_died)
     }
 
     fn meet(&self) -> Result<u32, Broken> {
@@ -157,7 +157,7 @@ fn an_abort_is_told_to_all_who_have_not_met() {
     loom::model(|| {
         let room = Room::of(2);
         let others = [(); 2].map(|()| spawn(&room, Room::meet));
-        room.barrier.break_now(Broken::Aborted);
+        room.barrier.break_now(Broken::Aborted, || ());
         let met = indices(others.map(|other| other.join().unwrap()));
         assert!(met == [Ok(0), Ok(1)] || met == [Err(Broken::Aborted); 2], "{met:?}");
     });
@@ -212,7 +212,7 @@ fn a_round_broken_while_its_action_runs_is_broken_for_all() {
     loom::model(|| {
         let room = Room::of(2);
         let other = spawn(&room, Room::meet);
-        let breaker = spawn(&room, |room| room.barrier.break_now(Broken::Aborted));
+        let breaker = spawn(&room, |room| room.barrier.break_now(Broken::Aborted, || ()));
         let met = room.meet_with(|| ());
         let theirs = other.join().unwrap();
         breaker.join().unwrap();
