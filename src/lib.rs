@@ -17,6 +17,8 @@ mod pipe;
 #[cfg(not(loom))]
 mod primitives;
 #[cfg(not(loom))]
+mod queue;
+#[cfg(not(loom))]
 mod region;
 #[cfg(not(loom))]
 mod sys;
@@ -55,6 +57,7 @@ pub use {
     primitives::{
         Barrier, BoundedSemaphore, BrokenBarrier, Condition, Event, Lock, RLock, RwLock, Semaphore,
     },
+    queue::{GetError, PutError, Queue, QueueOptions},
     region::{Region, RegionOptions},
     value::{RawValue, Value},
     wait::{Readable, Waitable, wait},

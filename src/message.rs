@@ -6,6 +6,7 @@
 use crate::region::transfer::take_reason;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::Cell;
 
 /// A value that can be sent to another process.
 ///
@@ -53,6 +54,48 @@ pub(crate) fn encode_into<'a, T: Serialize>(
             Err(e) => return Err(reason(e)),
         }
     }
+}
+
+/// Private memory for one message is kept up to this size for the next one of its thread.
+const KEPT_BYTES: usize = 1 << 20;
+/// A message of a plain small type fits here, on the stack.
+pub(crate) const SMALL_BYTES: usize = 96;
+
+thread_local!(static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
+
+/// Runs `f` with private memory, whose content is arbitrary, that is kept for the next call.
+pub(crate) fn with_scratch<R>(f: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    // Taken, not borrowed: the value's own code may run within `f`. While a thread ends the memory
+    // may be gone: then nothing is kept.
+    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    let result = f(&mut scratch);
+    if scratch.capacity() <= KEPT_BYTES {
+        let _ = SCRATCH.try_with(|kept| kept.set(scratch));
+    }
+    result
+}
+
+/// Runs `f` on the bytes of `value`, or says why it has none. No allocation for a small message.
+#[inline]
+pub(crate) fn with_bytes<T: Serialize, R>(
+    value: &T,
+    f: impl FnOnce(&[u8]) -> R,
+) -> Result<R, String> {
+    if is_small::<T>() {
+        let mut bytes = [0; SMALL_BYTES];
+        match postcard::to_slice(value, &mut bytes) {
+            Ok(bytes) => return Ok(f(bytes)),
+            Err(postcard::Error::SerializeBufferFull) => {}
+            Err(e) => return Err(reason(e)),
+        }
+    }
+    with_scratch(|scratch| encode_into(value, scratch).map(f))
+}
+
+/// Whether messages of this type are likely to have [`SMALL_BYTES`] at most.
+#[inline(always)]
+pub(crate) const fn is_small<T>() -> bool {
+    size_of::<T>() <= SMALL_BYTES * 2 / 3 && !std::mem::needs_drop::<T>()
 }
 
 /// The value in `bytes`, all of which must belong to it.

@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["sync"],
     &["region"],
     &["lock", "ring", "message"],
-    &["pipe", "primitives", "value", "array"],
+    &["pipe", "queue", "primitives", "value", "array"],
     &["process", "listener"],
     &["wait"],
 ];
@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
 const NEVER: &[(&str, &str)] = &[
     ("ring", "sys"),
     ("pipe", "sys"),
+    ("queue", "sys"),
     ("primitives", "sys"),
     ("value", "sys"),
     ("array", "sys"),

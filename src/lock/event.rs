@@ -140,7 +140,6 @@ impl EventCount {
     /// Any number of threads and processes may call this at once. A fence and a load while nobody
     /// has announced; otherwise one system call.
     #[inline]
-    #[allow(dead_code, reason = "what many wait for, one at a time, calls it: queues")]
     pub fn notify_one(&self) {
         self.notify_one_and(|| ());
     }

@@ -1,4 +1,4 @@
-//! Who belongs to a barrier: one cell for each participant slot of its region.
+//! Who belongs to a barrier, or has a queue: one cell for each participant slot of its region.
 //!
 //! ```text
 //! cell   bits 32..64   0..30
@@ -17,8 +17,8 @@
 //!
 //! # Memory ordering
 //!
-//! All Relaxed: a cell orders nothing but itself. That a member joined before it could be missed
-//! follows from how its handle came to it.
+//! A barrier needs none: there a cell orders nothing but itself, and that a member joined before it
+//! could be missed follows from how its handle came to it. For the edge "leave" see [`super::census`].
 //!
 //! # Death
 //!
@@ -28,7 +28,7 @@
 use crate::region::id::{Liveness, ParticipantId};
 #[cfg(not(loom))]
 use crate::region::{OwnerField, OwnerWords, id::GENERATION_BITS};
-use crate::sync::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{AtomicU64, Ordering::*};
 
 /// One handle in the count.
 const HANDLE: u64 = 1 << 32;
@@ -103,6 +103,15 @@ impl Member {
         }
     }
 
+    /// Whether this cell counts nobody alive, save for one handle of `id`.
+    pub fn is_only(&self, id: ParticipantId, who: &impl Liveness) -> bool {
+        let word = self.0.load(Acquire); // leave
+        owner(word).is_none_or(|owner| match owner == id {
+            true => word < 2 * HANDLE,
+            false => who.is_dead(owner),
+        })
+    }
+
     fn is_dead(&self, who: &impl Liveness) -> bool {
         owner(self.0.load(Relaxed)).is_some_and(|id| who.is_dead(id))
     }
@@ -110,7 +119,8 @@ impl Member {
     fn change(&self, to: impl Fn(u64) -> Option<u64>) {
         let mut word = self.0.load(Relaxed);
         while let Some(next) = to(word) {
-            match self.0.compare_exchange(word, next, Relaxed, Relaxed) {
+            // leave: Release, pairs with the load in `is_only`.
+            match self.0.compare_exchange(word, next, Release, Relaxed) {
                 Ok(_) => return,
                 Err(now) => word = now,
             }

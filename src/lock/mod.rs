@@ -7,6 +7,7 @@
 pub(crate) mod awaited;
 pub(crate) mod barrier;
 pub(crate) mod cell;
+pub(crate) mod census;
 pub(crate) mod deadline;
 pub(crate) mod elements;
 #[cfg(not(loom))]
@@ -38,6 +39,8 @@ pub(crate) mod recursive;
 pub(crate) mod rw;
 #[cfg(not(loom))]
 pub(crate) mod rw_guarded;
+#[cfg(not(loom))]
+pub(crate) mod seat;
 pub(crate) mod semaphore;
 #[cfg(not(loom))]
 pub(crate) mod slice;
@@ -49,6 +52,8 @@ pub(crate) mod waiters;
 pub use barrier::{Broken, Parties, RawBarrier};
 #[cfg(loom)]
 pub use cell::{Cell, Integer};
+#[cfg(loom)]
+pub use census::Census;
 #[cfg(loom)]
 pub use deadline::Deadline;
 #[cfg(loom)]

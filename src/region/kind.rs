@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     RawArray = 15,
     Mpmc = 16,
     BoundedSemaphore = 17,
+    Queue = 18,
+    JoinableQueue = 19,
 }
 
 impl Kind {
@@ -45,6 +47,8 @@ impl Kind {
             15 => "raw array",
             16 => "ring for many",
             17 => "bounded semaphore",
+            18 => "queue",
+            19 => "joinable queue",
             _ => return format!("object of kind {number}"),
         };
         name.to_owned()

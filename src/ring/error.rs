@@ -91,7 +91,8 @@ impl<T> TryPushError<T> {
         match why {
             Refusal::Full => TryPushError::Full(value),
             Refusal::Empty | Refusal::Busy => TryPushError::Busy(value),
-            Refusal::Corrupt => TryPushError::Corrupt(value),
+            // These rings are never closed.
+            Refusal::Closed | Refusal::Corrupt => TryPushError::Corrupt(value),
             Refusal::Detached => TryPushError::Detached(value),
         }
     }
@@ -102,7 +103,7 @@ impl From<Refusal> for TryPopError {
         match why {
             Refusal::Empty => TryPopError::Empty,
             Refusal::Full | Refusal::Busy => TryPopError::Busy,
-            Refusal::Corrupt => TryPopError::Corrupt,
+            Refusal::Closed | Refusal::Corrupt => TryPopError::Corrupt,
             Refusal::Detached => TryPopError::Detached,
         }
     }

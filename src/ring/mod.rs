@@ -18,7 +18,7 @@ mod indices;
 mod many;
 #[cfg(not(loom))]
 pub(crate) mod mapped;
-mod mpmc;
+pub(crate) mod mpmc;
 pub(crate) mod record;
 #[cfg(not(loom))]
 mod records;
@@ -26,6 +26,9 @@ mod site;
 pub(crate) mod spsc;
 #[cfg(not(loom))]
 mod values;
+
+#[cfg(not(loom))]
+pub(crate) use mpmc::frames;
 
 pub use error::{TryPopError, TryPushError, TryReserveError};
 #[cfg(not(loom))]

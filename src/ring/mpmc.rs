@@ -34,7 +34,9 @@
 //!   or of a RETURNED slot the winner of the CAS to RETAKEN.
 //! - I5. `0 <= tail - head <= slots + 1`: a slot is claimed at the tail when its last lap is over.
 //!   (One more, while a VOID slot is FREE again and `head` is yet to step over it.)
-//! - I6. Capacity, slot count and mask are of this handle and never read from shared memory, and
+//! - I6. A ring that was closed is so by its tail, which never moves again: what was claimed there
+//!   before comes before the end, and nothing after.
+//! - I7. Capacity, slot count and mask are of this handle and never read from shared memory, and
 //!   every loop is bounded: any bytes are an answer or `Corrupt`.
 //!
 //! # Memory ordering
@@ -43,7 +45,7 @@
 //! |---|---|---|---|
 //! | fill | `finish` of a producer stores a control word | `ready` of a consumer loads it | the value |
 //! | free | `finish` of a consumer stores a control word | `ready` of a producer loads it | the value is no longer read |
-//! | claim | `claim` and `step_over` change an index word | `claim`, `recover` and `look` load it | control words up to it, tags included |
+//! | claim | `claim`, `step_over` and `close` change an index word | whoever goes by it loads it | control words up to it, tags included |
 //! | tag | `tag` changes a control word, owners store it | `look` loads it | the index word has moved |
 //! | return | `give_back` and `recover` make it RETURNED | `retake` changes it | the value, and the death |
 //! | hint | `note_returned` stores `returned` | `retake` changes it | the RETURNED slot |
@@ -74,6 +76,9 @@
 
 #![allow(unsafe_code)]
 
+mod close;
+#[cfg(not(loom))]
+pub(crate) mod frames;
 mod guard;
 #[cfg(any(test, loom))]
 pub(super) mod heap;
@@ -83,12 +88,12 @@ mod recover;
 mod site;
 mod words;
 
-pub(super) use guard::{Leased, Reserved};
+pub(crate) use guard::{Leased, Reserved};
 
 use crate::region::id::{GENERATION_BITS, Liveness};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 use crossbeam_utils::CachePadded;
-use site::Site;
+pub(crate) use site::Site;
 use words::*;
 
 /// Attempts of one call, each of which others have made vain by succeeding themselves.
@@ -104,6 +109,8 @@ pub(crate) enum Refusal {
     Empty,
     /// The slot whose turn it is belongs to another's claim.
     Busy,
+    /// The ring was closed: nothing more can be pushed.
+    Closed,
     /// The words cannot be true.
     Corrupt,
     /// This process cannot become a user of the region.
@@ -165,7 +172,7 @@ impl<S: Site> Ring<S> {
     #[inline]
     pub(crate) fn push(&self, value: S::Value) -> Result<(), Refusal> {
         let claim = self.claim::<PRODUCER>(1)?;
-        // SAFETY: I4, I6: the slot is in bounds and ours.
+        // SAFETY: I4, I7: the slot is in bounds and ours.
         unsafe { self.site.writing(self.index(claim.first)).write(value) };
         self.finish::<PRODUCER>(claim);
         Ok(())
@@ -175,7 +182,7 @@ impl<S: Site> Ring<S> {
     #[inline]
     pub(crate) fn pop(&self) -> Result<S::Value, Refusal> {
         let claim = self.claim_value(1)?;
-        // SAFETY: I4, I6: the slot is in bounds and ours; any bytes are a value.
+        // SAFETY: I4, I7: the slot is in bounds and ours; any bytes are a value.
         let value = unsafe { self.site.reading(self.index(claim.first)).read() };
         self.finish::<CONSUMER>(claim);
         Ok(value)
@@ -251,6 +258,9 @@ impl<S: Site> Ring<S> {
             }
             // Relaxed: the value alone counts; see `finish`.
             if now != self.notes.finished[usize::from(ROLE)].load(Relaxed) {
+                if ROLE == PRODUCER && now & OWNER == CLOSED {
+                    return Err(Refusal::Closed); // nobody's claim leaves such a word
+                }
                 self.tag::<ROLE>(now);
             }
             let log2 = count.ilog2();
@@ -333,7 +343,7 @@ impl<S: Site> Ring<S> {
     fn tag<const ROLE: bool>(&self, now: u64) {
         let (open, tagged) = if ROLE == PRODUCER { (FREE, WRITING) } else { (FULL, READING) };
         let owner = now & OWNER;
-        if owner == 0 {
+        if owner == 0 || owner == CLOSED {
             return;
         }
         let mut at = now;
@@ -365,13 +375,16 @@ impl<S: Site> Ring<S> {
     fn look<const ROLE: bool>(&self, now: u64) -> Result<(), Refusal> {
         let why = if ROLE == PRODUCER { self.look_at_tail(now) } else { self.look_at_head(now) };
         match why {
-            Some(Refusal::Corrupt) => Err(Refusal::Corrupt),
+            Some(why @ (Refusal::Corrupt | Refusal::Closed)) => Err(why),
             Some(why) if !self.is_time_to_recover() || self.recover() == 0 => Err(why),
             _ => Ok(()),
         }
     }
 
     fn look_at_tail(&self, now: u64) -> Option<Refusal> {
+        if now & OWNER == CLOSED {
+            return Some(Refusal::Closed);
+        }
         let words = self.site.words();
         let (lap, control) = (self.lap(now), self.control(now).load(Acquire)); // free, tag
         // Relaxed, here and below: not older than what the control word has shown, and that is enough.
@@ -497,7 +510,7 @@ impl<S: Site> Ring<S> {
     /// The control word of the slot at this position.
     #[inline(always)]
     fn control(&self, at: u64) -> &AtomicU64 {
-        // SAFETY: I6: the index is masked, so `Site` promises an atomic that lives with it.
+        // SAFETY: I7: the index is masked, so `Site` promises an atomic that lives with it.
         unsafe { &*self.site.control(self.index(at)) }
     }
 }

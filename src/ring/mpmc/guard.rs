@@ -21,6 +21,11 @@ impl<'a, S: Site> Held<'a, S> {
         Held { ring, claim, owner: ring.site.own_word() }
     }
 
+    #[inline(always)]
+    fn slot(&self) -> (&'a S, usize) {
+        (&self.ring.site, self.ring.index(self.claim.first))
+    }
+
     /// Whether this process has claimed: what a forked child inherits is its parent's.
     fn is_mine(&self) -> bool {
         self.ring.site.own_word() == self.owner
@@ -35,6 +40,18 @@ pub(crate) struct Reserved<'a, S: Site> {
 impl<'a, S: Site> Reserved<'a, S> {
     pub(super) fn new(ring: &'a Ring<S>, claim: Claim) -> Self {
         Reserved { held: Held::new(ring, claim) }
+    }
+
+    /// Where the slot is.
+    #[inline(always)]
+    pub(super) fn slot(&self) -> (&'a S, usize) {
+        self.held.slot()
+    }
+
+    /// What tells this push from all others: the position of its slot.
+    #[allow(dead_code, reason = "messages outside of the ring name it")]
+    pub(crate) fn position(&self) -> u64 {
+        self.held.claim.first >> 16
     }
 
     /// Pushes what is in the slot.
@@ -52,7 +69,7 @@ impl<S: Site> Deref for Reserved<'_, S> {
 
     fn deref(&self) -> &S::Value {
         let ring = self.held.ring;
-        // SAFETY: I4, I6: the slot is in bounds and ours while this lives; any bytes are a value.
+        // SAFETY: I4, I7: the slot is in bounds and ours while this lives; any bytes are a value.
         unsafe { &*ring.site.writing(ring.index(self.held.claim.first)) }
     }
 }
@@ -83,6 +100,18 @@ impl<'a, S: Site> Leased<'a, S> {
         Leased { held: Held::new(ring, claim) }
     }
 
+    /// Where the slot is.
+    #[inline(always)]
+    pub(super) fn slot(&self) -> (&'a S, usize) {
+        self.held.slot()
+    }
+
+    /// The position at which the value was pushed.
+    #[allow(dead_code, reason = "messages outside of the ring name it")]
+    pub(crate) fn position(&self) -> u64 {
+        self.held.claim.first >> 16
+    }
+
     /// Whether the value was given back before, by its consumer or for it when it died.
     pub(crate) fn is_redelivered(&self) -> bool {
         self.held.claim.stamp == 0
@@ -103,7 +132,7 @@ impl<S: Site> Deref for Leased<'_, S> {
 
     fn deref(&self) -> &S::Value {
         let ring = self.held.ring;
-        // SAFETY: I4, I6: the slot is in bounds and ours while this lives; any bytes are a value.
+        // SAFETY: I4, I7: the slot is in bounds and ours while this lives; any bytes are a value.
         unsafe { &*ring.site.reading(ring.index(self.held.claim.first)) }
     }
 }

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! A position counts slots ever claimed, modulo 2^48. The owner of `head` or `tail` is who claimed
-//! the slots just before the position; 0 is nobody. Any bytes are valid here, and zeroed bytes are
-//! an empty ring.
+//! the slots just before the position; 0 is nobody, and [`CLOSED`] in `tail` says that nobody ever
+//! will again. Any bytes are valid here, and zeroed bytes are an empty ring.
 
 use crate::region::id::{NUMBER_BITS, NUMBER_DEAD};
 use crate::sync::{AtomicU32, AtomicU64};
@@ -32,6 +32,8 @@ pub(super) const OWNER_SHIFT: u32 = 3;
 pub(super) const OWNER: u64 = (NUMBER_DEAD as u64) << OWNER_SHIFT;
 /// The owner that a sweep leaves in place of a dead one.
 pub(super) const DEAD: u64 = OWNER;
+/// The owner in `tail` once nothing more may be claimed there: nobody's number.
+pub(super) const CLOSED: u64 = OWNER - (1 << OWNER_SHIFT);
 /// The bits of the state, or of the logarithm.
 pub(super) const STATE: u64 = (1 << OWNER_SHIFT) - 1;
 /// The most slots of one claim.

@@ -1,0 +1,87 @@
+//! How a queue is made where the defaults do not do.
+
+use super::Queue;
+use super::core::Core;
+use crate::error::{Error, Result};
+use crate::region::{Element, Kind, Place, Region};
+use crate::ring::frames::{HEAD_BYTES, Shape};
+use std::marker::PhantomData;
+
+/// The smallest slot and the largest that is chosen by default.
+const SLOT_BYTES: usize = 64;
+const SLOT_BYTES_MAX: usize = 4096;
+/// Strings and the like have their bytes elsewhere, so that a type does not say how many they are.
+const OWNING_SLOT_BYTES: usize = 256;
+/// The longest message that a slot may be made for.
+const INLINE_BYTES_MAX: usize = 1 << 30;
+
+/// How a queue is made, where the defaults do not do.
+///
+/// ```
+/// use shmkit::{Queue, QueueOptions};
+///
+/// let queue: Queue<String> = QueueOptions::new(16).inline_bytes(1000).queue()?;
+/// queue.put("x".repeat(900))?;
+/// # Ok::<(), shmkit::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct QueueOptions<'a> {
+    capacity: usize,
+    inline_bytes: Option<usize>,
+    place: Place<'a>,
+}
+
+impl<'a> QueueOptions<'a> {
+    /// A queue for up to `capacity` messages.
+    pub fn new(capacity: usize) -> QueueOptions<'a> {
+        QueueOptions { capacity, inline_bytes: None, place: Place::Anonymous }
+    }
+
+    /// The longest message, encoded, that has a place in the queue itself. By default it is chosen
+    /// by the size of the type: 40 bytes for a number, 232 for a type with strings in it.
+    pub fn inline_bytes(mut self, inline_bytes: usize) -> Self {
+        self.inline_bytes = Some(inline_bytes);
+        self
+    }
+
+    /// Gives the queue a name by which unrelated processes of the same user find it.
+    pub fn name(mut self, name: &'a str) -> Self {
+        self.place = Place::Named(name);
+        self
+    }
+
+    /// Makes the queue in a region, beside other objects.
+    pub fn region(mut self, region: &'a Region) -> Self {
+        self.place = Place::In(region);
+        self
+    }
+
+    /// Makes the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for a capacity of 0 or beyond 2^31; [`Error::NoMemory`],
+    /// [`Error::Os`]; [`Error::Exists`], [`Error::InvalidName`] with a name, [`Error::NoSpace`] with a
+    /// region.
+    pub fn queue<T>(self) -> Result<Queue<T>> {
+        let core = self.core::<T>(Kind::Queue)?;
+        Ok(Queue { core, message: PhantomData })
+    }
+
+    fn core<T>(self, kind: Kind) -> Result<Core> {
+        let inline_bytes = self.inline_bytes.unwrap_or_else(default_inline_bytes::<T>);
+        if inline_bytes > INLINE_BYTES_MAX {
+            return Err(Error::InvalidArgument("size of a message in a queue"));
+        }
+        let stride = (HEAD_BYTES + inline_bytes).next_multiple_of(SLOT_BYTES) as u32;
+        let shape = Shape { capacity: self.capacity as u64, stride };
+        Core::create(self.place, kind, Element::message::<T>(), shape)
+    }
+}
+
+/// Room for a `T` as it is encoded, where numbers may grow by half, so that a slot is a power of two.
+fn default_inline_bytes<T>() -> usize {
+    let wanted = HEAD_BYTES + size_of::<T>() + size_of::<T>() / 2;
+    let least = if std::mem::needs_drop::<T>() { OWNING_SLOT_BYTES } else { SLOT_BYTES };
+    wanted.clamp(least, SLOT_BYTES_MAX).next_power_of_two() - HEAD_BYTES
+}

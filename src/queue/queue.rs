@@ -1,0 +1,303 @@
+//! `Queue`: messages to whoever gets them first.
+
+use super::QueueOptions;
+use super::core::Core;
+#[cfg(feature = "serde")]
+use super::error::GetError;
+#[cfg(feature = "serde")]
+use super::{error::PutError, typed};
+use crate::error::Result;
+#[cfg(feature = "serde")]
+use crate::lock::deadline::Deadline;
+use crate::lock::many::Memory;
+#[cfg(feature = "serde")]
+use crate::message::Message;
+use crate::region::{Element, Kind, Region};
+use std::fmt;
+use std::marker::PhantomData;
+#[cfg(feature = "serde")]
+use std::time::Duration;
+
+/// A queue of a fixed capacity: any number of processes and threads put messages, and each message
+/// is got by one of them.
+///
+/// A message is there for all to get when `put` returns, and stays when its sender is gone. Messages
+/// of one sender come in the order in which they were put.
+///
+/// Any process that uses the queue may be killed at any time, at no harm to the others: a message that
+/// was not yet put is not there, one that was not yet got is got by another. At most one process gets
+/// a message; one that is killed right after `get` has had it. (Where that is not enough, see
+/// `JoinableQueue`.) Who is *stopped* in the middle of a put or a get holds up those whose turn is
+/// after it, until it goes on.
+///
+/// Handles are counted: each clone is one, and so is one on its way to another process, until it is
+/// dropped or its process dies. When a call waits and all other handles that there were have gone, it
+/// is told [`GetError::Disconnected`] or [`PutError::Disconnected`]. Threads that share one handle by
+/// reference count as one: give each a clone. A handle that never had company waits for some: for
+/// who opens the queue by its name, say. A process that wants to go on waiting when all others have gone
+/// keeps a clone.
+///
+/// Puts and gets take place without system calls while nobody waits, and without allocation for
+/// small messages.
+///
+/// ```
+/// use shmkit::{GetError, Process, Queue, Result};
+///
+/// fn squares(jobs: Queue<u64>, results: Queue<u64>) {
+///     for n in jobs.iter() {
+///         results.put(n * n).unwrap();
+///     }
+/// }
+///
+/// fn main() -> Result<()> {
+///     let (jobs, results) = (Queue::new(10)?, Queue::new(10)?);
+///     let worker = Process::spawn((jobs.clone(), results.clone()), squares)?;
+///     jobs.put_many(vec![1, 2, 3])?;
+///     jobs.close(); // the worker ends when it has got all
+///     assert_eq!([results.get()?, results.get()?, results.get()?], [1, 4, 9]);
+///     worker.join()?;
+///     assert!(matches!(results.get(), Err(GetError::Disconnected))); // nobody is left
+///     Ok(())
+/// }
+/// ```
+pub struct Queue<T> {
+    pub(super) core: Core,
+    pub(super) message: PhantomData<fn(T) -> T>,
+}
+
+impl<T> Queue<T> {
+    /// Makes a queue for up to `capacity` messages in a region of its own, without a name.
+    ///
+    /// # Errors
+    ///
+    /// As [`QueueOptions::queue`].
+    pub fn new(capacity: usize) -> Result<Queue<T>> {
+        QueueOptions::new(capacity).queue()
+    }
+
+    /// Makes a queue that unrelated processes of the same user find by `name`.
+    ///
+    /// # Errors
+    ///
+    /// As [`QueueOptions::queue`].
+    ///
+    /// ```
+    /// # let name = format!("doc.queue.{}", std::process::id());
+    /// use shmkit::Queue;
+    ///
+    /// let made = Queue::create(&name, 3)?;
+    /// made.put(7u32)?;
+    /// assert_eq!(Queue::<u32>::open(&name)?.get()?, 7);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn create(name: &str, capacity: usize) -> Result<Queue<T>> {
+        QueueOptions::new(capacity).name(name).queue()
+    }
+
+    /// Opens the live queue of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`](crate::Error::NotFound),
+    /// [`Error::TypeMismatch`](crate::Error::TypeMismatch) for another kind of object or type of
+    /// messages, and those of [`Region::open`].
+    pub fn open(name: &str) -> Result<Queue<T>> {
+        let core = Core::open(name, Kind::Queue, Element::message::<T>())?;
+        Ok(Queue { core, message: PhantomData })
+    }
+
+    /// Makes a queue in `region`, beside other objects.
+    ///
+    /// # Errors
+    ///
+    /// As [`QueueOptions::queue`].
+    pub fn new_in(region: &Region, capacity: usize) -> Result<Queue<T>> {
+        QueueOptions::new(capacity).region(region).queue()
+    }
+
+    /// Lets every put fail from now on, in all processes, those that wait included; what is in the
+    /// queue can still be got, and then every get is [`GetError::Disconnected`]. For good. Never
+    /// blocks.
+    pub fn close(&self) {
+        self.core.close();
+    }
+
+    /// Messages in the queue. May go stale at once; exact while nobody puts or gets.
+    pub fn len(&self) -> usize {
+        self.core.ring().len()
+    }
+
+    /// Whether there is nothing to get. May go stale at once; exact while nobody puts or gets.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether there is no room for a message. May go stale at once; exact while nobody puts or gets.
+    pub fn is_full(&self) -> bool {
+        self.core.ring().is_full()
+    }
+
+    /// The messages that the queue holds at most.
+    pub fn capacity(&self) -> usize {
+        self.core.ring().capacity()
+    }
+
+    /// The longest message, encoded, that has its place in the queue itself.
+    pub fn inline_bytes(&self) -> usize {
+        self.core.inline_bytes()
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<T: Message> Queue<T> {
+    /// Puts a message into the queue, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// The value comes back: [`PutError::Disconnected`] when the queue is closed, or is full and
+    /// nobody is left; [`PutError::TooLarge`]; [`PutError::Encode`], also for a value with handles to
+    /// shared objects in it, which a [`Pipe`](crate::Pipe) carries. [`PutError::Os`] when a forked
+    /// child cannot become a user of the queue.
+    pub fn put(&self, value: T) -> Result<(), PutError<T>> {
+        typed::put(&self.core, value, Deadline::Never)
+    }
+
+    /// Puts a message into the queue if there is room now. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::put`]; [`PutError::Full`], also while the place that is next is still in use: by
+    /// who gets a message, or has borrowed it.
+    pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
+        typed::put(&self.core, value, Deadline::Now)
+    }
+
+    /// Puts a message into the queue, waiting for room at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::put`]; [`PutError::Timeout`].
+    pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
+        typed::put(&self.core, value, Deadline::after(timeout))
+    }
+
+    /// Puts all the messages into the queue in their order, waiting for room as long as it takes.
+    /// Cheaper than one by one; those of others may come in between.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::put`]. The messages that were not put come back, of which the first is the one that
+    /// the error is about; those before it were put.
+    pub fn put_many(&self, values: Vec<T>) -> Result<(), PutError<Vec<T>>> {
+        typed::put_many(&self.core, values, Deadline::Never)
+    }
+
+    /// As [`Queue::put_many`], as far as there is room now. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::put_many`] and [`Queue::try_put`].
+    pub fn try_put_many(&self, values: Vec<T>) -> Result<(), PutError<Vec<T>>> {
+        typed::put_many(&self.core, values, Deadline::Now)
+    }
+
+    /// As [`Queue::put_many`], waiting for room at most `timeout` in all.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::put_many`] and [`Queue::put_timeout`].
+    pub fn put_many_timeout(
+        &self,
+        values: Vec<T>,
+        timeout: Duration,
+    ) -> Result<(), PutError<Vec<T>>> {
+        typed::put_many(&self.core, values, Deadline::after(timeout))
+    }
+
+    /// Gets the next message, waiting for it as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError::Disconnected`] when the queue is closed and nothing is left, or nobody else is;
+    /// what another process has borrowed counts as left, for it may come back.
+    /// [`GetError::Decode`] for a message that is no `T`, which is gone then;
+    /// [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become a user of the queue.
+    pub fn get(&self) -> Result<T, GetError> {
+        typed::get(&self.core, Deadline::Never)
+    }
+
+    /// Gets the next message if it is there. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::get`]; [`GetError::Empty`], also while the message that is next is still being
+    /// written in place by who has asked for a loan.
+    pub fn try_get(&self) -> Result<T, GetError> {
+        typed::get(&self.core, Deadline::Now)
+    }
+
+    /// Gets the next message, waiting for it at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::get`]; [`GetError::Timeout`].
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+        typed::get(&self.core, Deadline::after(timeout))
+    }
+
+    /// Gets the next messages, up to `max` of them, waiting for the first as long as it takes and for
+    /// the others not at all. Cheaper than one by one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::get`]. A message that is no `T` is told only if the batch has no others.
+    pub fn get_many(&self, max: usize) -> Result<Vec<T>, GetError> {
+        typed::get_many(&self.core, max, Deadline::Never)
+    }
+
+    /// As [`Queue::get_many`], of what is there now. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::get_many`] and [`Queue::try_get`].
+    pub fn try_get_many(&self, max: usize) -> Result<Vec<T>, GetError> {
+        typed::get_many(&self.core, max, Deadline::Now)
+    }
+
+    /// As [`Queue::get_many`], waiting for the first at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::get_many`] and [`Queue::get_timeout`].
+    pub fn get_many_timeout(&self, max: usize, timeout: Duration) -> Result<Vec<T>, GetError> {
+        typed::get_many(&self.core, max, Deadline::after(timeout))
+    }
+
+    /// The messages as they come, until there will be none any more, or something else goes wrong.
+    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
+        std::iter::from_fn(|| self.get().ok())
+    }
+}
+
+impl<T> Queue<T> {
+    /// This queue as one of several things to wait for.
+    pub(crate) fn awaited(&self) -> impl Memory + '_ {
+        &self.core
+    }
+}
+
+impl<T> Clone for Queue<T> {
+    /// One more handle to the same queue.
+    fn clone(&self) -> Queue<T> {
+        Queue { core: self.core.clone(), message: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .finish_non_exhaustive()
+    }
+}

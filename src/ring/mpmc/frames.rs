@@ -1,0 +1,310 @@
+//! A ring in a region whose slots hold byte messages, of a size that is chosen when it is made.
+//!
+//! ```text
+//! slot   0        8     16          20       22     24
+//!        control  len   first page  attempts place  message, up to `inline_bytes`
+//! ```
+//!
+//! - F1. `slots` points at `slot_count` slots of `stride` bytes inside the region, which `words` keeps
+//!   mapped; a stride is a multiple of 8 and holds a control word and a head at least.
+//! - F2. What a head says is an outside value: it is compared with what a slot holds before use.
+
+#![allow(unsafe_code)]
+
+use super::guard::{Leased, Reserved};
+use super::site::Site;
+use super::words::{CONSUMER, OWNER_SHIFT, PRODUCER, STEP, Words};
+use super::{Refusal, Ring};
+use crate::error::{Error, Result};
+use crate::region::{Attached, Object, OwnerField, OwnerWords, Pinned, Shared};
+use crate::sync::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use bytemuck::{Pod, Zeroable};
+use std::ptr::NonNull;
+
+/// What a slot says about its message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Head {
+    /// Length of the message in bytes.
+    pub(crate) len: u64,
+    /// Where it is, if that is not the slot.
+    pub(crate) first_page: u32,
+    /// How often it was given back and handed out again.
+    pub(crate) attempts: u16,
+    /// [`INLINE`], or another place.
+    pub(crate) place: u16,
+}
+
+/// The message follows its head.
+pub(crate) const INLINE: u16 = 0;
+
+const CONTROL_BYTES: usize = size_of::<AtomicU64>();
+/// Bytes of a slot before the message.
+pub(crate) const HEAD_BYTES: usize = CONTROL_BYTES + size_of::<Head>();
+/// Bytes of the words before the slots.
+pub(crate) const WORDS_BYTES: u64 = size_of::<Words>() as u64;
+
+const _: () = assert!(HEAD_BYTES == 24 && WORDS_BYTES.is_multiple_of(128));
+
+/// The size of a ring of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Messages that it holds at most.
+    pub(crate) capacity: u64,
+    /// Bytes of a slot.
+    pub(crate) stride: u32,
+}
+
+impl Shape {
+    /// Slots in memory: the capacity, rounded up to a power of two. `None` beyond what a ring can
+    /// have.
+    pub(crate) fn slot_count(self) -> Option<u32> {
+        let possible = (1..=1 << 31).contains(&self.capacity)
+            && self.stride.is_multiple_of(8)
+            && self.stride as usize >= HEAD_BYTES;
+        possible.then(|| (self.capacity as u32).next_power_of_two())
+    }
+
+    /// Bytes of all slots.
+    pub(crate) fn slot_bytes(self) -> Option<u64> {
+        Some(u64::from(self.slot_count()?) * u64::from(self.stride))
+    }
+
+    /// The longest message that a slot holds.
+    pub(crate) fn inline_bytes(self) -> usize {
+        self.stride as usize - HEAD_BYTES
+    }
+
+    /// Where the ring whose words and slots lie there keeps participants, in the order in which a
+    /// sweep must go by them: see "Death" of the ring.
+    pub(crate) fn owner_words(self, words_at: u64, slots_at: u64) -> Option<[OwnerWords; 2]> {
+        let field = OwnerField::Number { shift: OWNER_SHIFT };
+        let (count, stride_bytes) = (self.slot_count()?, self.stride);
+        Some([
+            OwnerWords { first_bytes: words_at, stride_bytes: 128, count: 2, field },
+            OwnerWords { first_bytes: slots_at, stride_bytes, count, field },
+        ])
+    }
+}
+
+/// What a shared object with such a ring says about it, for those who open it.
+#[repr(C)]
+pub(crate) struct Plan {
+    stride: AtomicU32,
+    _reserved: [AtomicU32; 3],
+}
+
+// SAFETY: atomics; any bytes are valid.
+unsafe impl Shared for Plan {}
+
+impl Plan {
+    /// Written before anybody else sees the object.
+    pub(crate) fn note(&self, shape: Shape) {
+        self.stride.store(shape.stride, Relaxed); // ordered by the directory's edge "list"
+    }
+
+    /// As it was noted; checked where it is used.
+    pub(crate) fn shape(&self, capacity: u64) -> Shape {
+        Shape { capacity, stride: self.stride.load(Relaxed) }
+    }
+}
+
+/// One handle's view of a ring of frames in a region.
+pub(crate) struct Frames {
+    words: Pinned<Words>,
+    slots: NonNull<u8>,
+    slot_count: usize,
+    stride: usize,
+    /// Reads 0 in a forked child. Used while `words` keeps the mapping.
+    own_id: &'static AtomicU32,
+}
+
+// SAFETY: F1: the control words are atomics; heads and messages are plain shared memory, each used
+// by one claimant at a time as the ring's invariants say.
+unsafe impl Send for Frames {}
+// SAFETY: as above; nothing here is changed through `&self` but by way of the ring.
+unsafe impl Sync for Frames {}
+
+impl Clone for Frames {
+    fn clone(&self) -> Self {
+        Frames { words: self.words.clone(), ..*self }
+    }
+}
+
+impl Frames {
+    /// The ring in `object` whose words and slots lie there. Zeroed memory is an empty one.
+    pub(crate) fn on(
+        object: &Object,
+        shape: Shape,
+        words_at: u64,
+        slots_at: u64,
+    ) -> Result<Ring<Frames>> {
+        let corrupt = Error::Corrupt("capacity of a queue");
+        let (Some(slot_count), Some(bytes)) = (shape.slot_count(), shape.slot_bytes()) else {
+            return Err(corrupt);
+        };
+        let frames = Frames {
+            words: object.pin(words_at)?,
+            slots: object.span(slots_at, bytes, align_of::<AtomicU64>() as u64)?,
+            slot_count: slot_count as usize,
+            stride: shape.stride as usize,
+            own_id: object.mapping().own_id_word(),
+        };
+        Ok(Ring::new(frames, shape.capacity as usize))
+    }
+
+    pub(crate) fn object(&self) -> &Object {
+        self.words.object()
+    }
+
+    pub(crate) fn inline_bytes(&self) -> usize {
+        self.stride - HEAD_BYTES
+    }
+
+    /// The place `at` bytes into a slot.
+    #[inline(always)]
+    fn place(&self, index: usize, at: usize) -> *mut u8 {
+        debug_assert!(index < self.slot_count && at <= self.stride);
+        // Not `add`: an address is computed here and nothing promised; the caller dereferences.
+        self.slots.as_ptr().wrapping_add(index * self.stride + at)
+    }
+}
+
+// SAFETY: F1: `on` checked the slots' bounds and alignment, and that their number is a power of
+// two; a mapping consists of initialised bytes and lives as long as `words`.
+unsafe impl Site for Frames {
+    type Value = Head;
+    type Who<'a> = Attached<'a>;
+
+    #[inline(always)]
+    fn words(&self) -> &Words {
+        &self.words
+    }
+
+    #[inline(always)]
+    fn slot_count(&self) -> usize {
+        self.slot_count
+    }
+
+    #[inline(always)]
+    fn control(&self, index: usize) -> *const AtomicU64 {
+        self.place(index, 0).cast()
+    }
+
+    #[inline(always)]
+    fn reading(&self, index: usize) -> *const Head {
+        self.writing(index)
+    }
+
+    #[inline(always)]
+    fn writing(&self, index: usize) -> *mut Head {
+        self.place(index, CONTROL_BYTES).cast()
+    }
+
+    #[inline(always)]
+    fn own_word(&self) -> u32 {
+        self.own_id.load(Relaxed) // nothing else is read by it
+    }
+
+    fn who(&self) -> Option<Attached<'_>> {
+        self.object().attached().ok()
+    }
+}
+
+impl Reserved<'_, Frames> {
+    /// The first `len` bytes of the place for a message, which has them.
+    #[inline]
+    pub(crate) fn message_mut(&mut self, len: usize) -> &mut [u8] {
+        let (site, index) = self.slot();
+        assert!(len <= site.inline_bytes());
+        // SAFETY: F1, I4: `len` bytes of a slot in bounds, which is ours while `self` lives and
+        // borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(site.place(index, HEAD_BYTES), len) }
+    }
+
+    /// Puts a whole message into the slot.
+    #[inline]
+    pub(crate) fn fill(&mut self, message: &[u8]) {
+        self.message_mut(message.len()).copy_from_slice(message);
+        **self = Head { len: message.len() as u64, ..Head::default() };
+    }
+}
+
+impl Leased<'_, Frames> {
+    /// The message, if it is in the slot; `None` if the head says so and cannot be true.
+    #[inline]
+    pub(crate) fn message(&self) -> Option<&[u8]> {
+        let (site, index) = self.slot();
+        // SAFETY: F1, I4: a slot in bounds, which is ours while `self` lives.
+        unsafe { message_in(site, index, self) }
+    }
+
+    /// Counts that the message is handed out once more.
+    pub(crate) fn count_attempt(&mut self) {
+        let (site, index) = self.slot();
+        let attempts = self.attempts.saturating_add(1);
+        // SAFETY: I4: as above; nobody else looks at a head that is claimed, and `self` is borrowed
+        // mutably, so that no reference to it is out.
+        unsafe { (*site.writing(index)).attempts = attempts };
+    }
+}
+
+/// The message in a slot, by what its head says (F2).
+///
+/// # Safety
+///
+/// The index is in bounds, and nobody writes the message while the result is used.
+#[inline(always)]
+unsafe fn message_in<'a>(site: &'a Frames, index: usize, head: &Head) -> Option<&'a [u8]> {
+    if head.place != INLINE || head.len > site.inline_bytes() as u64 {
+        return None;
+    }
+    // SAFETY: F1, F2: inside of the slot, and initialised as all of a mapping; the rest is promised.
+    Some(unsafe { std::slice::from_raw_parts(site.place(index, HEAD_BYTES), head.len as usize) })
+}
+
+impl Ring<Frames> {
+    /// Pushes as many of the messages as there is room for, in one claim, and says how many: at
+    /// least one. Each must fit into a slot; `messages` has one.
+    pub(crate) fn push_messages<'m>(
+        &self,
+        messages: impl ExactSizeIterator<Item = &'m [u8]>,
+    ) -> std::result::Result<usize, Refusal> {
+        let claim = self.claim::<PRODUCER>(messages.len())?;
+        let count = claim.count;
+        // A panic here would keep the slots for as long as this process lives: nothing does.
+        for (nth, message) in messages.take(count).enumerate() {
+            let index = self.index(claim.first.wrapping_add(STEP * nth as u64));
+            let len = message.len().min(self.site.inline_bytes());
+            let head = Head { len: len as u64, ..Head::default() };
+            // SAFETY: I4, I7, F1: the slot is in bounds and ours, and has room for `len` bytes.
+            unsafe {
+                self.site.writing(index).write(head);
+                let place = self.site.place(index, HEAD_BYTES);
+                std::ptr::copy_nonoverlapping(message.as_ptr(), place, len);
+            }
+        }
+        self.finish::<PRODUCER>(claim);
+        Ok(count)
+    }
+
+    /// Pops up to `max` messages in one claim, shows them to `each`, and says how many: at least one.
+    /// A message that is not in its slot, or cannot be true, is shown as its head.
+    pub(crate) fn pop_messages(
+        &self,
+        max: usize,
+        mut each: impl FnMut(&Head, Option<&[u8]>),
+    ) -> std::result::Result<usize, Refusal> {
+        let claim = self.claim_value(max)?;
+        for nth in 0..claim.count {
+            let index = self.index(claim.first.wrapping_add(STEP * nth as u64));
+            // SAFETY: I4, I7, F1: the slot is in bounds and ours; any bytes are a head.
+            let head = unsafe { self.site.reading(index).read() };
+            // SAFETY: as above.
+            each(&head, unsafe { message_in(&self.site, index, &head) });
+        }
+        let count = claim.count;
+        self.finish::<CONSUMER>(claim);
+        Ok(count)
+    }
+}
