@@ -148,18 +148,20 @@ fn a_publisher_that_dies_before_it_rings_leaves_that_to_the_next() {
 
 #[test]
 fn sleepers_are_woken_beside_pollers() {
-    loom::model(|| {
-        let tower = tower();
-        let sleeper = spawn(&tower, |tower| {
-            let taken = || tower.take().then_some(());
-            tower.event.wait_until(&Spin::new(), Deadline::Never, taken, || None).unwrap();
+    for post in [Tower::post, Tower::post_to_one] {
+        loom::model(move || {
+            let tower = tower();
+            let sleeper = spawn(&tower, |tower| {
+                let taken = || tower.take().then_some(());
+                tower.event.wait_until(&Spin::new(), Deadline::Never, taken, || None).unwrap();
+            });
+            let poller = spawn(&tower, |tower| tower.arm_and_look(0));
+            post(&tower);
+            // A lost wake-up is a deadlock, which loom reports.
+            sleeper.join().unwrap();
+            poller.join().unwrap();
         });
-        let poller = spawn(&tower, |tower| tower.arm_and_look(0));
-        tower.post_to_one();
-        // A lost wake-up is a deadlock, which loom reports.
-        sleeper.join().unwrap();
-        poller.join().unwrap();
-    });
+    }
 }
 
 #[test]
