@@ -590,7 +590,7 @@ impl Inlet {
         let watch = match self.watch.get() {
             Some(watch) => watch,
             None => {
-                let watch = Watch::new(&self.courier)?;
+                let watch = Watch::new(self.courier.fd())?;
                 self.watch.get_or_init(|| watch)
             }
         };

@@ -10,6 +10,7 @@
 
 use super::error::{GetError, PutError};
 use super::layout;
+use super::polled::Polled;
 use crate::error::{Error, Result};
 use crate::lock::deadline::Deadline;
 use crate::lock::event::EventCount;
@@ -22,6 +23,7 @@ use crate::ring::frames::{Frames, Head, Shape};
 use crate::ring::mpmc::{Leased, Refusal, Reserved, Ring, Site as _};
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 /// Looks of a call that does not wait at a slot which is claimed and not finished, before it is
@@ -38,6 +40,7 @@ pub(super) struct Core {
     putting: Spin,
     /// Has one user besides this for each lease of this handle.
     leases: Lease,
+    polled: Polled,
 }
 
 /// Something that is lent to the caller of this handle.
@@ -123,6 +126,7 @@ impl Core {
             getting: Spin::new(),
             putting: Spin::new(),
             leases: Lease::default(),
+            polled: Polled::default(),
         })
     }
 
@@ -132,6 +136,16 @@ impl Core {
 
     pub(super) fn ring(&self) -> &Ring<Frames> {
         &self.ring
+    }
+
+    /// A descriptor that is readable when there is something to get.
+    pub(super) fn poll_fd(&self) -> Result<BorrowedFd<'_>> {
+        self.polled.fd(self.object())
+    }
+
+    /// A descriptor that `poll` always finds readable, and `epoll` refuses.
+    pub(super) fn always_readable(&self) -> BorrowedFd<'_> {
+        self.object().mapping().fd()
     }
 
     /// The longest message that goes into a slot.
@@ -194,10 +208,12 @@ impl Core {
         mut each: impl FnMut(&Head, Option<&[u8]>),
     ) -> std::result::Result<usize, GetError> {
         self.take_seat().map_err(refused_get)?;
-        let count = match self.ring.pop_messages(max, &mut each) {
-            Ok(count) => count,
-            Err(_) => self.wait_get(deadline, || self.ring.pop_messages(max, &mut each))?,
+        let got = match self.ring.pop_messages(max, &mut each) {
+            Ok(count) => Ok(count),
+            Err(_) => self.wait_get(deadline, || self.ring.pop_messages(max, &mut each)),
         };
+        self.polled.settle(&got, &self.events.readable, || self.is_ready());
+        let count = got?;
         self.events.announce_room(count);
         Ok(count)
     }
@@ -209,8 +225,9 @@ impl Core {
         deadline: Deadline,
     ) -> std::result::Result<(Leased<'_, Frames>, Lease), GetError> {
         self.take_seat().map_err(refused_get)?;
-        let leased = self.wait_get(deadline, || self.ring.lease())?;
-        Ok((leased, Lease::clone(&self.leases)))
+        let leased = self.wait_get(deadline, || self.ring.lease());
+        self.polled.settle(&leased, &self.events.readable, || self.is_ready());
+        Ok((leased?, Lease::clone(&self.leases)))
     }
 
     /// After a message was written in place, or was not.
@@ -427,6 +444,7 @@ impl Clone for Core {
             getting: Spin::new(),
             putting: Spin::new(),
             leases: Lease::default(),
+            polled: Polled::default(),
         }
     }
 }

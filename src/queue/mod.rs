@@ -4,6 +4,7 @@ mod core;
 mod error;
 mod layout;
 mod options;
+mod polled;
 #[allow(clippy::module_inception, reason = "the type that the module is for")]
 mod queue;
 #[cfg(feature = "serde")]

@@ -75,6 +75,11 @@ impl Ear {
         Ok(())
     }
 
+    /// `false` in a forked child, which hears nothing by this.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.kept.as_ref().is_some_and(Kept::is_ours)
+    }
+
     /// Takes earlier rings away.
     pub(crate) fn hush(&self) {
         inotify::drain(self.fd());
