@@ -17,7 +17,7 @@ mod pipe;
 #[cfg(not(loom))]
 mod primitives;
 #[cfg(not(loom))]
-mod queue;
+pub mod queue;
 #[cfg(not(loom))]
 mod region;
 #[cfg(not(loom))]
@@ -57,7 +57,7 @@ pub use {
     primitives::{
         Barrier, BoundedSemaphore, BrokenBarrier, Condition, Event, Lock, RLock, RwLock, Semaphore,
     },
-    queue::{GetError, PutError, Queue, QueueOptions},
+    queue::{GetError, JoinError, JoinableQueue, PutError, Queue, QueueOptions},
     region::{Region, RegionOptions},
     value::{RawValue, Value},
     wait::{Readable, Waitable, wait},
@@ -71,4 +71,5 @@ pub use {
         Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,
         parent_process,
     },
+    queue::Job,
 };

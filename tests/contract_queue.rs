@@ -255,11 +255,8 @@ fn closing_ends_the_waits_of_all_q6() {
         matches!(queue.get(), Err(GetError::Disconnected))
     }
     let waiting: Vec<_> = (0..2)
-        .flat_map(|_| [(full.clone(), put as fn(Queue<u64>) -> bool), (empty.clone(), get)])
-        .map(|(queue, body)| match body == put as fn(Queue<u64>) -> bool {
-            true => Process::spawn((queue,), put).unwrap(),
-            false => Process::spawn((queue,), get).unwrap(),
-        })
+        .flat_map(|_| [Process::spawn((full.clone(),), put), Process::spawn((empty.clone(),), get)])
+        .map(Result::unwrap)
         .collect();
     waiting.iter().for_each(|child| settle(child.pid()));
     full.close();
@@ -570,4 +567,118 @@ fn threads_share_a_queue() {
         getters.into_iter().map(|getter| getter.join().unwrap()).sum()
     });
     assert_eq!(sum, (0..4000).sum());
+}
+
+#[test]
+fn a_message_is_written_and_read_in_place() {
+    let queue = QueueOptions::new(2).inline_bytes(1000).queue::<String>().unwrap();
+    let mut loan = queue.loan(1000).unwrap();
+    loan.fill(1);
+    assert!(queue.inline_bytes() < 1100);
+    assert!(matches!(queue.try_loan(1100), Err(PutError::TooLarge(()))));
+    assert!(matches!(queue.try_get(), Err(GetError::Empty)), "it is not put yet");
+    loan.commit();
+    queue.put("x".into()).unwrap();
+    assert!(matches!(queue.try_loan(1), Err(PutError::Full(()))));
+    assert!(matches!(queue.loan_timeout(1, SHORT), Err(PutError::Timeout(()))));
+    let received = queue.receive().unwrap();
+    assert_eq!(received[..], [1; 1000]);
+    assert_eq!(queue.receive_timeout(LONG).unwrap()[..], [1, b'x'], "a value is its encoding");
+    drop(received);
+    assert!(matches!(queue.try_receive(), Err(GetError::Empty)));
+    assert!(queue.loan(0).unwrap().is_empty());
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn a_loan_that_is_dropped_puts_nothing_and_frees_its_place() {
+    let queue = Queue::<u64>::new(1).unwrap();
+    for n in 0..5 {
+        let loan = queue.loan(8).unwrap();
+        assert!(matches!(queue.try_put(n), Err(PutError::Full(_))));
+        drop(loan);
+        queue.put(n).unwrap();
+        assert_eq!(queue.get().unwrap(), n);
+    }
+}
+
+#[test]
+fn a_message_behind_an_open_loan_waits_for_it() {
+    let (queue, open, go) =
+        (Queue::<u64>::new(4).unwrap(), Event::new().unwrap(), Event::new().unwrap());
+    fn lend(queue: Queue<u64>, open: Event, go: Event, commits: bool) {
+        let mut loan = queue.loan(1).unwrap();
+        loan[0] = 1;
+        open.set();
+        go.wait();
+        if commits {
+            loan.commit();
+        }
+    }
+    for commits in [true, false] {
+        open.clear();
+        go.clear();
+        let args = (queue.clone(), open.clone(), go.clone(), commits);
+        let lender = Process::spawn(args, lend).unwrap();
+        assert!(open.wait_timeout(LONG));
+        queue.put(2).unwrap();
+        assert!(matches!(queue.get_timeout(SHORT), Err(GetError::Timeout)));
+        go.set();
+        if commits {
+            assert_eq!(get(&queue), 1);
+        }
+        assert_eq!(get(&queue), 2);
+        join(&lender).unwrap();
+    }
+}
+
+#[test]
+fn what_was_lent_to_the_dead_comes_back_and_what_they_wrote_does_not_death_contract() {
+    fn hold_loan(queue: Queue<u64>, ready: Event) {
+        let _loan = queue.loan(1).unwrap();
+        ready.set();
+        park()
+    }
+    fn hold_received(queue: Queue<u64>, ready: Event) {
+        let _received = queue.receive().unwrap();
+        ready.set();
+        park()
+    }
+    let queue = Queue::<u64>::new(2).unwrap();
+    for lends in [true, false] {
+        let ready = Event::new().unwrap();
+        let victim = if lends {
+            Process::spawn((queue.clone(), ready.clone()), hold_loan).unwrap()
+        } else {
+            queue.put(6).unwrap();
+            Process::spawn((queue.clone(), ready.clone()), hold_received).unwrap()
+        };
+        assert!(ready.wait_timeout(LONG));
+        if lends {
+            queue.put(6).unwrap();
+        }
+        assert!(matches!(queue.get_timeout(SHORT), Err(GetError::Timeout)));
+        kill(&victim);
+        assert_eq!(get(&queue), 6);
+        assert!(queue.is_empty());
+    }
+}
+
+#[test]
+fn what_is_lent_in_a_parent_is_not_ended_by_its_forked_child() {
+    run(|| {
+        let queue = Queue::<u64>::new(4).unwrap();
+        let mut loan = Some(queue.loan(1).unwrap());
+        reap(fork(|| loan.take().unwrap().commit()));
+        reap(fork(|| drop(loan.take())));
+        loan.as_mut().unwrap()[0] = 9;
+        loan.take().unwrap().commit();
+        let mut received = Some(queue.receive().unwrap());
+        reap(fork(|| drop(received.take())));
+        let other = queue.clone();
+        other.close();
+        reap(fork(|| assert!(matches!(queue.try_get(), Err(GetError::Empty)), "it is lent")));
+        drop(received);
+        assert!(matches!(queue.try_get(), Err(GetError::Disconnected)));
+    });
 }

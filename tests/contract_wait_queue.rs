@@ -2,8 +2,12 @@
 
 mod common;
 
-use common::{LONG, await_naps, go_on, join, kill, park, settle, stop};
-use shmkit::{Event, GetError, Pipe, Process, Queue, Receiver, Sender, Waitable, wait};
+use common::{LONG, await_naps, fork, go_on, join, kill, park, reap, settle, stop};
+use rustix::event::epoll::{self, EventData, EventFlags};
+use shmkit::{
+    Event, GetError, JoinableQueue, Pipe, Process, Queue, Receiver, Sender, Waitable, wait,
+};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 fn now(sources: &[&dyn Waitable]) -> Vec<usize> {
@@ -188,4 +192,209 @@ fn a_putter_that_is_stopped_or_killed_hides_no_message_of_others() {
         });
         assert_eq!(queue.get().unwrap(), 8);
     }
+}
+
+#[test]
+fn a_job_that_comes_back_is_ready_again() {
+    let (jobs, quiet) = (JoinableQueue::<u32>::new(4).unwrap(), Event::new().unwrap());
+    let holder = Process::spawn((jobs.clone(),), |jobs: JoinableQueue<u32>| -> () {
+        let _job = jobs.get().unwrap();
+        park()
+    });
+    let holder = holder.unwrap();
+    assert_eq!(now(&[&jobs]), []);
+    jobs.put(7).unwrap();
+    settle(holder.pid());
+    while now(&[&jobs]) == [0] {
+        std::thread::yield_now();
+    }
+    kill(&holder);
+    assert_eq!(soon(&[&quiet, &jobs]), [1]);
+    let job = jobs.try_get().unwrap();
+    assert_eq!((*job, job.attempts()), (7, 2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(job));
+        assert_eq!(soon(&[&quiet, &jobs]), [1], "given back");
+    });
+    jobs.try_get().unwrap().done();
+    jobs.close();
+    assert_eq!(soon(&[&quiet, &jobs]), [1]);
+}
+
+#[test]
+fn a_loan_that_is_given_up_hides_nothing() {
+    let queue = Queue::<Vec<u8>>::new(4).unwrap();
+    let quiet = Event::new().unwrap();
+    let loan = queue.loan(3).unwrap();
+    queue.put(vec![1]).unwrap();
+    assert_eq!(now(&[&queue]), [], "it is the turn of who has the loan");
+    let waiter = Process::spawn((queue.clone(), quiet), |queue: Queue<Vec<u8>>, quiet: Event| {
+        assert_eq!(wait(&[&quiet, &queue], LONG).unwrap(), [1]);
+        queue.try_get().unwrap()
+    });
+    let waiter = waiter.unwrap();
+    asleep(&waiter);
+    drop(loan);
+    assert_eq!(join(&waiter).unwrap(), [1]);
+}
+
+/// A real `epoll` set, which nothing wakes but the kernel.
+struct Loop(OwnedFd);
+
+impl Loop {
+    fn around(fd: impl AsFd, how: EventFlags) -> Loop {
+        let set = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        epoll::add(&set, fd, EventData::new_u64(1), EventFlags::IN | how).unwrap();
+        Loop(set)
+    }
+
+    fn wait(&self, timeout: Duration) -> bool {
+        let timeout = rustix::event::Timespec::try_from(timeout).unwrap();
+        let mut events = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }];
+        epoll::wait(&self.0, &mut events[..], Some(&timeout)).unwrap() == 1
+    }
+
+    fn is_ready(&self) -> bool {
+        self.wait(Duration::ZERO)
+    }
+
+    #[track_caller]
+    fn sleep(&self) {
+        assert!(self.wait(LONG), "nobody woke the loop");
+    }
+}
+
+fn is_empty(queue: &Queue<u64>) -> bool {
+    matches!(queue.try_get(), Err(GetError::Empty))
+}
+
+#[test]
+fn a_polled_queue_is_readable_while_there_is_something_and_at_its_end_x10() {
+    let queue = Queue::<u64>::new(8).unwrap();
+    let other = queue.clone();
+    other.put(1).unwrap();
+    let polled = Loop::around(&queue, EventFlags::empty());
+    assert!(polled.is_ready(), "what was there before the descriptor was asked for counts");
+    assert_eq!(queue.get().unwrap(), 1);
+    assert!(is_empty(&queue));
+    for round in 0..3 {
+        assert!(!polled.is_ready(), "round {round}");
+        other.put_many(vec![0, 1, 2]).unwrap();
+        for n in 0..3 {
+            assert!(polled.is_ready(), "round {round}: level, not edge");
+            assert_eq!(queue.get().unwrap(), n);
+        }
+        assert!(is_empty(&queue));
+    }
+    assert!(queue.get_timeout(Duration::from_millis(1)).is_err() && !polled.is_ready());
+    other.close();
+    for _ in 0..3 {
+        assert!(polled.is_ready(), "the end");
+        assert!(matches!(queue.try_get(), Err(GetError::Disconnected)));
+    }
+}
+
+#[test]
+fn the_last_other_handle_that_goes_wakes_a_poller() {
+    let queue = Queue::<u64>::new(8).unwrap();
+    let other = queue.clone();
+    let polled = Loop::around(&queue, EventFlags::empty());
+    assert!(is_empty(&queue) && !polled.is_ready());
+    drop(other);
+    polled.sleep();
+    assert!(matches!(queue.try_get(), Err(GetError::Disconnected)));
+}
+
+/// Gets what it can between sleeps in `epoll`, edge- or level-triggered, until it gets a 0.
+fn polls(queue: Queue<u64>, edge: bool) -> u64 {
+    let how = if edge { EventFlags::ET } else { EventFlags::empty() };
+    let polled = Loop::around(&queue, how);
+    let mut sum = 0;
+    loop {
+        polled.sleep();
+        loop {
+            match queue.try_get() {
+                Ok(0) => return sum,
+                Ok(n) => sum += n,
+                Err(GetError::Empty) => break,
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn loops_in_several_processes_around_one_queue_get_everything_between_them() {
+    const COUNT: u64 = 10_000;
+    let queue = Queue::<u64>::new(32).unwrap();
+    let pollers: Vec<_> =
+        (0..4).map(|n| Process::spawn((queue.clone(), n % 2 == 0), polls).unwrap()).collect();
+    for n in 1..=COUNT {
+        queue.put(n).unwrap();
+        if n % 100 == 0 {
+            // So that they fall asleep now and then.
+            while !queue.is_empty() {
+                std::thread::yield_now();
+            }
+        }
+    }
+    for _ in &pollers {
+        queue.put(0).unwrap();
+    }
+    let sums = pollers.iter().map(|poller| join(poller).unwrap());
+    assert_eq!(sums.sum::<u64>(), COUNT * (COUNT + 1) / 2);
+}
+
+#[test]
+fn two_pollers_in_two_processes_are_both_rung_by_one_message() {
+    let queue = Queue::<u64>::new(4).unwrap();
+    let (rung, say) = Pipe::<()>::simplex().unwrap();
+    let (heard, told) = Pipe::<()>::simplex().unwrap();
+    fn rings(queue: Queue<u64>, say: Sender<()>) {
+        let polled = Loop::around(&queue, EventFlags::empty());
+        assert!(is_empty(&queue) && !polled.is_ready());
+        say.send(()).unwrap();
+        polled.sleep();
+        say.send(()).unwrap();
+    }
+    let children = [say, told].map(|say| Process::spawn((queue.clone(), say), rings).unwrap());
+    for pipe in [&rung, &heard] {
+        pipe.recv_timeout(LONG).unwrap();
+    }
+    queue.put(1).unwrap();
+    for pipe in [&rung, &heard] {
+        pipe.recv_timeout(LONG).unwrap();
+    }
+    children.iter().for_each(|child| join(child).unwrap());
+    assert_eq!(queue.get().unwrap(), 1);
+}
+
+/// In a process with one thread.
+fn polls_in_a_fork(queue: Queue<u64>, ready: Sender<()>) {
+    let polled = Loop::around(&queue, EventFlags::empty());
+    assert!(is_empty(&queue) && !polled.is_ready());
+    let child = fork(|| {
+        assert!(matches!(queue.poll_fd(), Err(shmkit::Error::WrongProcess)));
+        let own = queue.clone();
+        let polled = Loop::around(&own, EventFlags::empty());
+        assert!(is_empty(&own) && !polled.is_ready());
+        ready.send(()).unwrap_err(); // the pipe is the parent's
+        polled.sleep();
+        assert_eq!(own.get_timeout(LONG).unwrap(), 1);
+    });
+    settle(child as u32);
+    ready.send(()).unwrap();
+    reap(child);
+    polled.sleep();
+    assert!(is_empty(&queue) || queue.is_empty());
+}
+
+#[test]
+fn a_forked_child_polls_by_a_handle_of_its_own() {
+    let queue = Queue::<u64>::new(4).unwrap();
+    let (ready, say) = Pipe::<()>::simplex().unwrap();
+    let parent = Process::spawn((queue.clone(), say), polls_in_a_fork).unwrap();
+    ready.recv_timeout(LONG).unwrap();
+    queue.put(1).unwrap();
+    join(&parent).unwrap();
 }

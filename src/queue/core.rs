@@ -8,7 +8,7 @@
 //! Between naps a waiter takes back what the dead had claimed, and asks whether anybody is left.
 //! That verdict holds only if an attempt *after* it finds nothing (edge "leave" of the census).
 
-use super::error::{GetError, PutError};
+use super::error::{GetError, JoinError, PutError};
 use super::layout;
 use super::polled::Polled;
 use crate::error::{Error, Result};
@@ -267,11 +267,9 @@ impl Core {
         self.events.wake_everybody();
     }
 
-    /// Waits until all that was put is done with, at most until `deadline`; `None` if that passed.
-    pub(super) fn join(&self, deadline: Deadline) -> Option<std::result::Result<(), Error>> {
-        if let Err(why) = self.take_seat() {
-            return Some(Err(why));
-        }
+    /// Waits until all that was put is done with, at most until `deadline`.
+    pub(super) fn join(&self, deadline: Deadline) -> std::result::Result<(), JoinError> {
+        self.take_seat().map_err(|why| JoinError::Os(why.into()))?;
         let hint = Cell::new(0);
         let attempt = || {
             let mut found = hint.get();
@@ -281,9 +279,13 @@ impl Core {
         };
         let check = || {
             let alone = self.look_for_the_dead();
-            attempt().or_else(|| alone.then_some(Err(Error::Disconnected)))
+            attempt().or_else(|| match self.ring.is_sane() {
+                true => alone.then_some(Err(JoinError::Disconnected)),
+                false => Some(Err(JoinError::Corrupt)),
+            })
         };
-        self.events.idle.wait_until(&self.getting, deadline, attempt, check)
+        let joined = self.events.idle.wait_until(&self.getting, deadline, attempt, check);
+        joined.unwrap_or(Err(JoinError::Timeout))
     }
 
     /// Lets this process be counted, if it is a forked child that uses the handle for the first time.

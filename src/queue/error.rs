@@ -124,6 +124,44 @@ impl fmt::Display for GetError {
     }
 }
 
+/// Why a join ended before all was done.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// Not all was done for as long as the call was to wait.
+    Timeout,
+    /// Not all is done, and all other handles are gone or their processes dead.
+    Disconnected,
+    /// Somebody has left nonsense in the queue.
+    Corrupt,
+    /// The kernel refused.
+    Os(io::Error),
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinError::Timeout => Error::Timeout.fmt(f),
+            JoinError::Disconnected => f.write_str("nobody is left to do what is not done"),
+            JoinError::Corrupt => GetError::Corrupt.fmt(f),
+            JoinError::Os(e) => e.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+impl From<JoinError> for Error {
+    fn from(e: JoinError) -> Error {
+        match e {
+            JoinError::Timeout => Error::Timeout,
+            JoinError::Disconnected => Error::Disconnected,
+            JoinError::Corrupt => GetError::Corrupt.into(),
+            JoinError::Os(e) => e.into(),
+        }
+    }
+}
+
 impl std::error::Error for GetError {}
 
 impl From<GetError> for Error {

@@ -1,7 +1,7 @@
 //! How a queue is made where the defaults do not do.
 
-use super::Queue;
 use super::core::Core;
+use super::{JoinableQueue, Queue};
 use crate::error::{Error, Result};
 use crate::region::{Element, Kind, Place, Region};
 use crate::ring::frames::{HEAD_BYTES, Shape};
@@ -66,6 +66,16 @@ impl<'a> QueueOptions<'a> {
     pub fn queue<T>(self) -> Result<Queue<T>> {
         let core = self.core::<T>(Kind::Queue)?;
         Ok(Queue { core, message: PhantomData })
+    }
+
+    /// Makes the queue as one whose messages are to be done.
+    ///
+    /// # Errors
+    ///
+    /// As [`QueueOptions::queue`].
+    pub fn joinable<T>(self) -> Result<JoinableQueue<T>> {
+        let core = self.core::<T>(Kind::JoinableQueue)?;
+        Ok(JoinableQueue { core, message: PhantomData })
     }
 
     fn core<T>(self, kind: Kind) -> Result<Core> {

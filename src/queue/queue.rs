@@ -2,12 +2,11 @@
 
 use super::QueueOptions;
 use super::core::Core;
+use super::error::{GetError, PutError};
+use super::lend::{Loan, Received};
 #[cfg(feature = "serde")]
-use super::error::GetError;
-#[cfg(feature = "serde")]
-use super::{error::PutError, typed};
-use crate::error::Result;
-#[cfg(feature = "serde")]
+use super::typed;
+use crate::error::Error;
 use crate::lock::deadline::Deadline;
 use crate::lock::many::Memory;
 #[cfg(feature = "serde")]
@@ -16,7 +15,6 @@ use crate::region::{Element, Kind, Region};
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
-#[cfg(feature = "serde")]
 use std::time::Duration;
 
 /// A queue of a fixed capacity: any number of processes and threads put messages, and each message
@@ -28,7 +26,7 @@ use std::time::Duration;
 /// Any process that uses the queue may be killed at any time, at no harm to the others: a message that
 /// was not yet put is not there, one that was not yet got is got by another. At most one process gets
 /// a message; one that is killed right after `get` has had it. (Where that is not enough, see
-/// `JoinableQueue`.) Who is *stopped* in the middle of a put or a get holds up those whose turn is
+/// [`JoinableQueue`](crate::JoinableQueue).) Who is *stopped* in the middle of a put or a get holds up those whose turn is
 /// after it, until it goes on.
 ///
 /// Handles are counted: each clone is one, and so is one on its way to another process, until it is
@@ -72,7 +70,7 @@ impl<T> Queue<T> {
     /// # Errors
     ///
     /// As [`QueueOptions::queue`].
-    pub fn new(capacity: usize) -> Result<Queue<T>> {
+    pub fn new(capacity: usize) -> Result<Queue<T>, Error> {
         QueueOptions::new(capacity).queue()
     }
 
@@ -91,7 +89,7 @@ impl<T> Queue<T> {
     /// assert_eq!(Queue::<u32>::open(&name)?.get()?, 7);
     /// # Ok::<(), shmkit::Error>(())
     /// ```
-    pub fn create(name: &str, capacity: usize) -> Result<Queue<T>> {
+    pub fn create(name: &str, capacity: usize) -> Result<Queue<T>, Error> {
         QueueOptions::new(capacity).name(name).queue()
     }
 
@@ -99,10 +97,9 @@ impl<T> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`](crate::Error::NotFound),
-    /// [`Error::TypeMismatch`](crate::Error::TypeMismatch) for another kind of object or type of
+    /// [`Error::NotFound`], [`Error::TypeMismatch`] for another kind of object or type of
     /// messages, and those of [`Region::open`].
-    pub fn open(name: &str) -> Result<Queue<T>> {
+    pub fn open(name: &str) -> Result<Queue<T>, Error> {
         let core = Core::open(name, Kind::Queue, Element::message::<T>())?;
         Ok(Queue { core, message: PhantomData })
     }
@@ -112,7 +109,7 @@ impl<T> Queue<T> {
     /// # Errors
     ///
     /// As [`QueueOptions::queue`].
-    pub fn new_in(region: &Region, capacity: usize) -> Result<Queue<T>> {
+    pub fn new_in(region: &Region, capacity: usize) -> Result<Queue<T>, Error> {
         QueueOptions::new(capacity).region(region).queue()
     }
 
@@ -146,6 +143,77 @@ impl<T> Queue<T> {
     /// The longest message, encoded, that has its place in the queue itself.
     pub fn inline_bytes(&self) -> usize {
         self.core.inline_bytes()
+    }
+
+    /// Room for a message of `len_bytes` bytes, to be written in place: no copy is made. Waits for
+    /// room as long as it takes.
+    ///
+    /// The message is these bytes, and no encoded `T`: [`Queue::receive`] borrows it.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError::TooLarge`], [`PutError::Disconnected`], [`PutError::Os`] as `Queue::put`.
+    ///
+    /// ```
+    /// let queue = shmkit::QueueOptions::new(4).inline_bytes(1024).queue::<()>()?;
+    /// let mut frame = queue.loan(1024)?;
+    /// frame.fill(7);
+    /// frame.commit();
+    /// assert_eq!(queue.receive()?[..], [7; 1024]);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn loan(&self, len_bytes: usize) -> Result<Loan<'_>, PutError<()>> {
+        Loan::new(&self.core, len_bytes, Deadline::Never)
+    }
+
+    /// As [`Queue::loan`], if there is room now. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::loan`]; [`PutError::Full`].
+    pub fn try_loan(&self, len_bytes: usize) -> Result<Loan<'_>, PutError<()>> {
+        Loan::new(&self.core, len_bytes, Deadline::Now)
+    }
+
+    /// As [`Queue::loan`], waiting for room at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::loan`]; [`PutError::Timeout`].
+    pub fn loan_timeout(
+        &self,
+        len_bytes: usize,
+        timeout: Duration,
+    ) -> Result<Loan<'_>, PutError<()>> {
+        Loan::new(&self.core, len_bytes, Deadline::after(timeout))
+    }
+
+    /// Borrows the bytes of the next message where they are, waiting for it as long as it takes:
+    /// what was written into a [`Loan`], or the encoding of a value.
+    ///
+    /// # Errors
+    ///
+    /// As `Queue::get`, without [`GetError::Decode`].
+    pub fn receive(&self) -> Result<Received<'_>, GetError> {
+        Received::new(&self.core, Deadline::Never)
+    }
+
+    /// As [`Queue::receive`], if a message is there. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::receive`]; [`GetError::Empty`].
+    pub fn try_receive(&self) -> Result<Received<'_>, GetError> {
+        Received::new(&self.core, Deadline::Now)
+    }
+
+    /// As [`Queue::receive`], waiting for a message at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::receive`]; [`GetError::Timeout`].
+    pub fn receive_timeout(&self, timeout: Duration) -> Result<Received<'_>, GetError> {
+        Received::new(&self.core, Deadline::after(timeout))
     }
 }
 
@@ -324,7 +392,7 @@ impl<T> Queue<T> {
     /// assert!(is_readable()?);
     /// # Ok::<(), shmkit::Error>(())
     /// ```
-    pub fn poll_fd(&self) -> Result<BorrowedFd<'_>> {
+    pub fn poll_fd(&self) -> Result<BorrowedFd<'_>, Error> {
         self.core.poll_fd()
     }
 

@@ -3,7 +3,7 @@
 use crate::lock::many::Source;
 use crate::pipe::{Connection, Receiver};
 use crate::primitives::{Barrier, Event};
-use crate::queue::Queue;
+use crate::queue::{JoinableQueue, Queue};
 use std::fs::File;
 use std::io::{PipeReader, Stdin};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -16,7 +16,7 @@ use std::process::{ChildStderr, ChildStdout};
 /// | what | is ready when |
 /// |---|---|
 /// | [`Connection`], [`Receiver`] | a receive would not block: there is a message, the end of the stream (closed, or the sender is dead), or an error to tell |
-/// | [`Queue`] | a get would not block: there is a message, or its end (closed and empty, or nobody else is left) |
+/// | [`Queue`], [`JoinableQueue`] | a get would not block: there is a message, or its end (closed and empty, or nobody else is left) |
 /// | [`Event`] | it is set, or has been since the call, as for [`Event::wait`] |
 /// | [`Barrier`] | a [`wait`](Barrier::wait) would not block: all other parties have come, or it is broken |
 /// | [`Process`](crate::Process), [`Parent`](crate::process::Parent) | it has ended |
@@ -122,4 +122,4 @@ macro_rules! by_memory {
     )*};
 }
 
-by_memory! { [] Event, [] Barrier, [T] Receiver<T>, [T] Connection<T>, [T] Queue<T> }
+by_memory! { [] Event, [] Barrier, [T] Receiver<T>, [T] Connection<T>, [T] Queue<T>, [T] JoinableQueue<T> }

@@ -53,6 +53,12 @@ impl<S: Site> Ring<S> {
         all_taken && self.is_all_done(0, hint) && words.tail.word.load(Relaxed) == tail
     }
 
+    /// Whether the positions may be true.
+    pub(crate) fn is_sane(&self) -> bool {
+        let (head, tail) = self.ends();
+        distance(head, tail) <= self.mask as u64 + 2
+    }
+
     /// Whether there is something to pop now, as far as can be told at a glance.
     pub(crate) fn has_value(&self) -> bool {
         let words = self.site.words();

@@ -70,11 +70,6 @@ impl Shape {
         Some(u64::from(self.slot_count()?) * u64::from(self.stride))
     }
 
-    /// The longest message that a slot holds.
-    pub(crate) fn inline_bytes(self) -> usize {
-        self.stride as usize - HEAD_BYTES
-    }
-
     /// Where the ring whose words and slots lie there keeps participants, in the order in which a
     /// sweep must go by them: see "Death" of the ring.
     pub(crate) fn owner_words(self, words_at: u64, slots_at: u64) -> Option<[OwnerWords; 2]> {
@@ -222,11 +217,17 @@ impl Reserved<'_, Frames> {
         unsafe { std::slice::from_raw_parts_mut(site.place(index, HEAD_BYTES), len) }
     }
 
-    /// Puts a whole message into the slot.
-    #[inline]
-    pub(crate) fn fill(&mut self, message: &[u8]) {
-        self.message_mut(message.len()).copy_from_slice(message);
-        **self = Head { len: message.len() as u64, ..Head::default() };
+    /// The first `len` bytes of the place for a message, which has them.
+    pub(crate) fn message(&self, len: usize) -> &[u8] {
+        let (site, index) = self.slot();
+        assert!(len <= site.inline_bytes());
+        // SAFETY: as above, and `self` is borrowed.
+        unsafe { std::slice::from_raw_parts(site.place(index, HEAD_BYTES), len) }
+    }
+
+    /// Says that the first `len` bytes of the place are the message.
+    pub(crate) fn set_len(&mut self, len: usize) {
+        **self = Head { len: len as u64, ..Head::default() };
     }
 }
 

@@ -147,7 +147,7 @@ impl<S: Site> Ring<S> {
     }
 
     /// Both index words, as they were at one time.
-    fn ends(&self) -> (u64, u64) {
+    pub(super) fn ends(&self) -> (u64, u64) {
         let words = self.site.words();
         let mut ends = (0, 0);
         for _ in 0..LOOKS {
