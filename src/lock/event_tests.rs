@@ -152,8 +152,12 @@ impl Bell {
         bell
     }
 
+    fn ring(&self) {
+        self.rings.fetch_add(1, Relaxed);
+    }
+
     fn notify_all(&self) {
-        self.event.notify_all_and(|| drop(self.rings.fetch_add(1, Relaxed)));
+        self.event.notify_all_and(|| self.ring());
     }
 
     fn rings(&self) -> u32 {
@@ -163,19 +167,18 @@ impl Bell {
 
 #[test]
 fn who_arms_is_rung_once_by_any_kind_of_notification() {
-    let ring = |bell: &Bell| drop(bell.rings.fetch_add(1, Relaxed));
-    let kinds: [fn(&Bell, &dyn Fn(&Bell)); 3] = [
-        |bell, ring| bell.event.notify_all_and(|| ring(bell)),
-        |bell, ring| bell.event.notify_one_and(|| ring(bell)),
-        |bell, ring| bell.event.only_ring(|| ring(bell)),
+    let kinds: [fn(&Bell); 3] = [
+        |bell| bell.event.notify_all_and(|| bell.ring()),
+        |bell| bell.event.notify_one_and(|| bell.ring()),
+        |bell| bell.event.only_ring(|| bell.ring()),
     ];
     for notify in kinds {
         let bell = Bell::armed();
-        notify(&bell, &ring);
-        notify(&bell, &ring);
+        notify(&bell);
+        notify(&bell);
         assert_eq!(bell.rings(), 1);
         bell.event.arm();
-        notify(&bell, &ring);
+        notify(&bell);
         assert_eq!(bell.rings(), 2);
         assert_eq!(bell.event.state.load(Relaxed) & (ANNOUNCED | FRESH | ARMED), 0);
     }
@@ -185,7 +188,7 @@ fn who_arms_is_rung_once_by_any_kind_of_notification() {
 fn a_publication_for_pollers_leaves_the_announcement_of_sleepers() {
     let bell = Bell::armed();
     bell.event.announce();
-    bell.event.only_ring(|| drop(bell.rings.fetch_add(1, Relaxed)));
+    bell.event.only_ring(|| bell.ring());
     assert_eq!(bell.rings(), 1);
     assert!(bell.event.is_announced());
     bell.event.only_ring(|| panic!("nobody has armed"));

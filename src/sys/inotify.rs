@@ -66,14 +66,15 @@ mod tests {
         });
         let watches =
             files.each_ref().map(|file| watch_writes(inotify.as_fd(), file.as_fd()).unwrap());
+        let touch = || files.iter().for_each(|file| memory::touch(file.as_fd(), 0).unwrap());
         for _ in 0..500 {
-            files.each_ref().map(|file| memory::touch(file.as_fd(), 0).unwrap());
+            touch();
         }
         drain(inotify.as_fd());
         assert!(!is_readable(&inotify));
-        watches.map(|watch| unwatch(inotify.as_fd(), watch));
+        watches.iter().for_each(|watch| unwatch(inotify.as_fd(), *watch));
         drain(inotify.as_fd());
-        files.each_ref().map(|file| memory::touch(file.as_fd(), 0).unwrap());
+        touch();
         assert!(!is_readable(&inotify));
     }
 }

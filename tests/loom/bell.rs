@@ -114,6 +114,26 @@ fn what_another_has_taken_does_not_hide_what_comes_after_it() {
 }
 
 #[test]
+fn a_poller_that_takes_what_it_was_rung_for_is_rung_for_the_next() {
+    // It arms again while the publisher is still between its ring and its next step.
+    loom::model(|| {
+        let tower = tower();
+        tower.event.arm();
+        let publisher = spawn(&tower, |tower| {
+            tower.post();
+            tower.post();
+        });
+        let mut seen = false;
+        if tower.is_rung(0) {
+            tower.take();
+            seen = tower.arm_and_look(0);
+        }
+        publisher.join().unwrap();
+        tower.check([seen, true]);
+    });
+}
+
+#[test]
 fn a_poller_that_was_rung_in_vain_is_rung_again() {
     loom::model(|| {
         let tower = tower();
@@ -137,7 +157,9 @@ fn a_poller_that_was_rung_in_vain_is_rung_again() {
 fn a_publisher_that_dies_before_it_rings_leaves_that_to_the_next() {
     loom::model(|| {
         let tower = tower();
-        let killed = spawn(&tower, |tower| drop(tower.things.fetch_add(1, Relaxed)));
+        let killed = spawn(&tower, |tower| {
+            tower.things.fetch_add(1, Relaxed);
+        });
         let publisher = spawn(&tower, Tower::post_to_one);
         let seen = tower.arm_and_look(0);
         killed.join().unwrap();
