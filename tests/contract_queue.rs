@@ -575,7 +575,7 @@ fn a_message_is_written_and_read_in_place() {
     let mut loan = queue.loan(1000).unwrap();
     loan.fill(1);
     assert!(queue.inline_bytes() < 1100);
-    assert!(matches!(queue.try_loan(1100), Err(PutError::TooLarge(()))));
+    assert!(matches!(queue.try_loan(1 << 30), Err(PutError::TooLarge(()))));
     assert!(matches!(queue.try_get(), Err(GetError::Empty)), "it is not put yet");
     loan.commit();
     queue.put("x".into()).unwrap();

@@ -19,8 +19,10 @@ use crate::lock::seat::Seat;
 use crate::lock::spin::Spin;
 use crate::region::id::ParticipantId;
 use crate::region::{Element, Kind, Object, Pinned, Place};
-use crate::ring::frames::{Frames, Head, Shape};
+use crate::ring::frames::{Frames, Head, INLINE, Shape};
 use crate::ring::mpmc::{Leased, Refusal, Reserved, Ring, Site as _};
+use crate::ring::pages::mapped::Mapped;
+use crate::ring::pages::{NoRun, Pages, Run};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -52,6 +54,7 @@ struct Events {
     readable: Pinned<EventCount>,
     writable: Pinned<EventCount>,
     idle: Pinned<EventCount>,
+    pages: Pinned<EventCount>,
 }
 
 impl Drop for Events {
@@ -63,8 +66,9 @@ impl Drop for Events {
 impl Events {
     fn wake_everybody(&self) {
         self.wake_getters();
-        self.writable.notify_all();
-        self.idle.notify_all();
+        for event in [&self.writable, &self.idle, &self.pages] {
+            event.notify_all();
+        }
     }
 
     /// Wakes all who wait for messages, also those who wait for other things as well.
@@ -122,6 +126,7 @@ impl Core {
                 readable: object.pin(layout::READABLE)?,
                 writable: object.pin(layout::WRITABLE)?,
                 idle: object.pin(layout::IDLE)?,
+                pages: object.pin(layout::PAGES)?,
             },
             getting: Spin::new(),
             putting: Spin::new(),
@@ -190,6 +195,77 @@ impl Core {
         Ok(count)
     }
 
+    /// Puts a message that is longer than `inline_bytes`.
+    #[cold]
+    pub(super) fn put_long(
+        &self,
+        message: &[u8],
+        deadline: Deadline,
+    ) -> std::result::Result<(), PutError<()>> {
+        let mut run = self.claim_pages(message.len(), deadline)?;
+        self.pages().bytes_mut(&mut run).copy_from_slice(message);
+        let (slot, run) = self.reserve_for(run, deadline)?;
+        self.end_loan(slot, Some(run), true);
+        Ok(())
+    }
+
+    /// Room for a message that is longer than `inline_bytes`.
+    #[cold]
+    pub(super) fn reserve_long(
+        &self,
+        len: usize,
+        deadline: Deadline,
+    ) -> std::result::Result<(Reserved<'_, Frames>, Run), PutError<()>> {
+        let run = self.claim_pages(len, deadline)?;
+        self.reserve_for(run, deadline)
+    }
+
+    /// A slot for the message in `run`. The run comes first, for who waits for pages would hold up
+    /// with his slot those who might free them.
+    fn reserve_for(
+        &self,
+        run: Run,
+        deadline: Deadline,
+    ) -> std::result::Result<(Reserved<'_, Frames>, Run), PutError<()>> {
+        match self.reserve(deadline) {
+            Ok(slot) => Ok((slot, run)),
+            Err(why) => {
+                self.free_pages(run);
+                Err(why)
+            }
+        }
+    }
+
+    /// Pages for a message.
+    fn claim_pages(
+        &self,
+        len: usize,
+        deadline: Deadline,
+    ) -> std::result::Result<Run, PutError<()>> {
+        self.take_seat().map_err(refused_put)?;
+        let attempt = || match self.ring.claim_pages(len) {
+            Err(NoRun::Full) => Err(Refusal::Full),
+            Err(NoRun::Corrupt) => Err(Refusal::Corrupt),
+            Err(NoRun::TooLarge) => Ok(Err(PutError::TooLarge(()))),
+            Err(NoRun::Failed(why)) => Ok(Err(refused_put(why))),
+            Ok(run) => Ok(Ok(run)),
+        };
+        let attempt = || if self.ring.is_closed() { Err(Refusal::Closed) } else { attempt() };
+        let outcome = self.wait(&self.events.pages, &self.putting, deadline, attempt);
+        self.put_outcome(outcome, deadline)?
+    }
+
+    /// Where the messages lie that no slot holds.
+    pub(super) fn pages(&self) -> &Pages<Mapped> {
+        self.ring.site().pages()
+    }
+
+    /// Gives up pages that were claimed.
+    fn free_pages(&self, run: Run) {
+        self.pages().free(run);
+        self.events.pages.notify_all();
+    }
+
     /// Room for a message, in a slot.
     pub(super) fn reserve(
         &self,
@@ -208,6 +284,11 @@ impl Core {
         mut each: impl FnMut(&Head, Option<&[u8]>),
     ) -> std::result::Result<usize, GetError> {
         self.take_seat().map_err(refused_get)?;
+        let mut has_pages = false;
+        let mut each = |head: &Head, message: Option<&[u8]>| {
+            has_pages |= head.place != INLINE;
+            each(head, message);
+        };
         let got = match self.ring.pop_messages(max, &mut each) {
             Ok(count) => Ok(count),
             Err(_) => self.wait_get(deadline, || self.ring.pop_messages(max, &mut each)),
@@ -215,6 +296,9 @@ impl Core {
         self.polled.settle(&got, &self.events.readable, || self.is_ready());
         let count = got?;
         self.events.announce_room(count);
+        if has_pages {
+            self.events.pages.notify_all();
+        }
         Ok(count)
     }
 
@@ -230,13 +314,15 @@ impl Core {
         Ok((leased?, Lease::clone(&self.leases)))
     }
 
-    /// After a message was written in place, or was not.
-    pub(super) fn end_loan(&self, loan: Reserved<'_, Frames>, commits: bool) {
+    /// After a message was written in place, in the slot or in pages, or was not.
+    pub(super) fn end_loan(&self, mut loan: Reserved<'_, Frames>, run: Option<Run>, commits: bool) {
         if commits {
+            run.into_iter().for_each(|run| loan.attach(run));
             loan.commit();
             self.events.announce_messages(1);
         } else {
             drop(loan);
+            run.into_iter().for_each(|run| self.free_pages(run));
             // What lies behind the slot may be got now; and it may have been the last to be full.
             self.events.wake_getters();
             self.events.writable.notify_all();
@@ -251,8 +337,11 @@ impl Core {
             self.events.announce_messages(1);
             return;
         }
-        leased.release();
+        let has_pages = leased.release_all();
         self.events.announce_room(1);
+        if has_pages {
+            self.events.pages.notify_all();
+        }
         if self.ring.is_all_taken() {
             self.events.idle.notify_all();
             if self.ring.is_closed() {
@@ -265,6 +354,12 @@ impl Core {
     pub(super) fn close(&self) {
         self.ring.close();
         self.events.wake_everybody();
+    }
+
+    /// What tells whether anybody has a handle.
+    #[cfg(feature = "serde")]
+    pub(super) fn presence(&self) -> impl Fn() -> bool + Send + use<> {
+        self.seat.presence()
     }
 
     /// Waits until all that was put is done with, at most until `deadline`.
@@ -297,7 +392,8 @@ impl Core {
     /// Takes back what the dead had claimed, and says whether all other handles are gone.
     #[cold]
     fn look_for_the_dead(&self) -> bool {
-        if self.ring.recover() > 0 {
+        // First the ring, which says what is past. Both, always.
+        if self.ring.recover() + self.ring.collect_pages() > 0 {
             self.events.wake_everybody();
         }
         self.seat.is_alone()
@@ -310,14 +406,22 @@ impl Core {
         attempt: impl FnMut() -> std::result::Result<R, Refusal>,
     ) -> std::result::Result<R, PutError<()>> {
         let outcome = self.wait(&self.events.writable, &self.putting, deadline, attempt);
+        let result = self.put_outcome(outcome, deadline)?;
+        // More room than one waiter was woken for.
+        if !self.ring.is_full() {
+            self.events.writable.notify_one();
+        }
+        Ok(result)
+    }
+
+    /// What the end of a wait for room means.
+    fn put_outcome<R>(
+        &self,
+        outcome: Option<std::result::Result<R, Stop>>,
+        deadline: Deadline,
+    ) -> std::result::Result<R, PutError<()>> {
         match outcome {
-            Some(Ok(result)) => {
-                // More room than one waiter was woken for.
-                if !self.ring.is_full() {
-                    self.events.writable.notify_one();
-                }
-                Ok(result)
-            }
+            Some(Ok(result)) => Ok(result),
             Some(Err(Stop::Disconnected)) => Err(PutError::Disconnected(())),
             Some(Err(Stop::Corrupt)) => {
                 Err(PutError::Os(io::Error::other(Error::Corrupt("messages of a queue"))))

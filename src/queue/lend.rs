@@ -5,6 +5,7 @@ use super::error::{GetError, PutError};
 use crate::lock::deadline::Deadline;
 use crate::ring::frames::Frames;
 use crate::ring::mpmc::{Leased, Reserved};
+use crate::ring::pages::Run;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
@@ -16,8 +17,14 @@ use std::ops::{Deref, DerefMut};
 pub struct Loan<'a> {
     core: &'a Core,
     /// `None` only while it is dropped.
-    reserved: Option<Reserved<'a, Frames>>,
+    room: Option<Room<'a>>,
     len: usize,
+}
+
+/// A slot, and pages if the message does not fit into it.
+struct Room<'a> {
+    slot: Reserved<'a, Frames>,
+    run: Option<Run>,
 }
 
 impl<'a> Loan<'a> {
@@ -26,12 +33,15 @@ impl<'a> Loan<'a> {
         len: usize,
         deadline: Deadline,
     ) -> Result<Loan<'a>, PutError<()>> {
-        if len > core.inline_bytes() {
-            return Err(PutError::TooLarge(()));
-        }
-        let mut reserved = core.reserve(deadline)?;
-        reserved.set_len(len);
-        Ok(Loan { core, reserved: Some(reserved), len })
+        let room = if len <= core.inline_bytes() {
+            let mut slot = core.reserve(deadline)?;
+            slot.set_len(len);
+            Room { slot, run: None }
+        } else {
+            let (slot, run) = core.reserve_long(len, deadline)?;
+            Room { slot, run: Some(run) }
+        };
+        Ok(Loan { core, room: Some(room), len })
     }
 
     /// Puts the message. Never blocks.
@@ -40,13 +50,9 @@ impl<'a> Loan<'a> {
     }
 
     fn end(&mut self, commits: bool) {
-        if let Some(reserved) = self.reserved.take() {
-            self.core.end_loan(reserved, commits);
+        if let Some(Room { slot, run }) = self.room.take() {
+            self.core.end_loan(slot, run, commits);
         }
-    }
-
-    fn reserved(&self) -> &Reserved<'a, Frames> {
-        self.reserved.as_ref().expect("there until drop")
     }
 }
 
@@ -54,14 +60,19 @@ impl Deref for Loan<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.reserved().message(self.len)
+        match self.room.as_ref().expect("there until drop") {
+            Room { run: Some(run), .. } => self.core.pages().bytes(run),
+            Room { slot, .. } => slot.message(self.len),
+        }
     }
 }
 
 impl DerefMut for Loan<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        let len = self.len;
-        self.reserved.as_mut().expect("there until drop").message_mut(len)
+        match self.room.as_mut().expect("there until drop") {
+            Room { run: Some(run), .. } => self.core.pages().bytes_mut(run),
+            Room { slot, .. } => slot.message_mut(self.len),
+        }
     }
 }
 

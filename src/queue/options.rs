@@ -14,6 +14,8 @@ const SLOT_BYTES_MAX: usize = 4096;
 const OWNING_SLOT_BYTES: usize = 256;
 /// The longest message that a slot may be made for.
 const INLINE_BYTES_MAX: usize = 1 << 30;
+/// Address space for longer messages by default: several of 16 MiB.
+const HEAP_BYTES: u64 = 128 << 20;
 
 /// How a queue is made, where the defaults do not do.
 ///
@@ -28,19 +30,42 @@ const INLINE_BYTES_MAX: usize = 1 << 30;
 pub struct QueueOptions<'a> {
     capacity: usize,
     inline_bytes: Option<usize>,
+    heap_bytes: Option<u64>,
     place: Place<'a>,
 }
 
 impl<'a> QueueOptions<'a> {
     /// A queue for up to `capacity` messages.
     pub fn new(capacity: usize) -> QueueOptions<'a> {
-        QueueOptions { capacity, inline_bytes: None, place: Place::Anonymous }
+        QueueOptions { capacity, inline_bytes: None, heap_bytes: None, place: Place::Anonymous }
     }
 
-    /// The longest message, encoded, that has a place in the queue itself. By default it is chosen
-    /// by the size of the type: 40 bytes for a number, 232 for a type with strings in it.
+    /// The longest message, encoded, that has a place in the queue itself; a longer one lies beside
+    /// it, which takes somewhat longer. By default it is chosen by the size of the type: 40 bytes for
+    /// a number, 232 for a type with strings in it.
     pub fn inline_bytes(mut self, inline_bytes: usize) -> Self {
         self.inline_bytes = Some(inline_bytes);
+        self
+    }
+
+    /// The memory, in bytes, for all messages together that are longer than
+    /// [`QueueOptions::inline_bytes`], which is also the longest message. By default 128 MiB; in a
+    /// region with others nothing.
+    ///
+    /// That is address space, and messages lie in whole pages of it: a message takes memory when it is put for the first time where none was
+    /// yet, and the memory of what was got is kept for later messages, up to a quarter of all or
+    /// 32 MiB.
+    ///
+    /// ```
+    /// use shmkit::{PutError, Queue, QueueOptions};
+    ///
+    /// let queue: Queue<Vec<u8>> = QueueOptions::new(4).heap_bytes(1 << 20).queue()?;
+    /// queue.put(vec![7; 1_000_000])?;
+    /// assert!(matches!(queue.put(vec![7; 2_000_000]), Err(PutError::TooLarge(_))));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn heap_bytes(mut self, heap_bytes: u64) -> Self {
+        self.heap_bytes = Some(heap_bytes);
         self
     }
 
@@ -84,7 +109,11 @@ impl<'a> QueueOptions<'a> {
             return Err(Error::InvalidArgument("size of a message in a queue"));
         }
         let stride = (HEAD_BYTES + inline_bytes).next_multiple_of(SLOT_BYTES) as u32;
-        let shape = Shape { capacity: self.capacity as u64, stride };
+        let heap_bytes = self.heap_bytes.unwrap_or(match self.place {
+            Place::In(_) => 0,
+            Place::Anonymous | Place::Named(_) => HEAP_BYTES,
+        });
+        let shape = Shape { capacity: self.capacity as u64, stride, heap_bytes };
         Core::create(self.place, kind, Element::message::<T>(), shape)
     }
 }

@@ -145,8 +145,9 @@ impl<T> Queue<T> {
         self.core.inline_bytes()
     }
 
-    /// Room for a message of `len_bytes` bytes, to be written in place: no copy is made. Waits for
-    /// room as long as it takes.
+    /// Room for a message of `len_bytes` bytes, to be written in place: no copy is made, so that a
+    /// long one costs no more than a short one, once its memory has been used before. Waits for room
+    /// as long as it takes.
     ///
     /// The message is these bytes, and no encoded `T`: [`Queue::receive`] borrows it.
     ///
@@ -155,11 +156,12 @@ impl<T> Queue<T> {
     /// [`PutError::TooLarge`], [`PutError::Disconnected`], [`PutError::Os`] as `Queue::put`.
     ///
     /// ```
-    /// let queue = shmkit::QueueOptions::new(4).inline_bytes(1024).queue::<()>()?;
-    /// let mut frame = queue.loan(1024)?;
+    /// let queue = shmkit::Queue::<()>::new(4)?;
+    /// let mut frame = queue.loan(1920 * 1080)?;
     /// frame.fill(7);
     /// frame.commit();
-    /// assert_eq!(queue.receive()?[..], [7; 1024]);
+    /// let received = queue.receive()?;
+    /// assert!(received.len() == 1920 * 1080 && received.iter().all(|byte| *byte == 7));
     /// # Ok::<(), shmkit::Error>(())
     /// ```
     pub fn loan(&self, len_bytes: usize) -> Result<Loan<'_>, PutError<()>> {
@@ -224,8 +226,7 @@ impl<T: Message> Queue<T> {
     /// # Errors
     ///
     /// The value comes back: [`PutError::Disconnected`] when the queue is closed, or is full and
-    /// nobody is left; [`PutError::TooLarge`]; [`PutError::Encode`], also for a value with handles to
-    /// shared objects in it, which a [`Pipe`](crate::Pipe) carries. [`PutError::Os`] when a forked
+    /// nobody is left; [`PutError::TooLarge`]; [`PutError::Encode`]; [`PutError::Os`] when a forked
     /// child cannot become a user of the queue.
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         typed::put(&self.core, value, Deadline::Never)
@@ -290,7 +291,7 @@ impl<T: Message> Queue<T> {
     /// [`GetError::Disconnected`] when the queue is closed and nothing is left, or nobody else is;
     /// what another process has borrowed counts as left, for it may come back.
     /// [`GetError::Decode`] for a message that is no `T`, which is gone then;
-    /// [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become a user of the queue.
+    /// [`GetError::HandleGone`]; [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become a user of the queue.
     pub fn get(&self) -> Result<T, GetError> {
         typed::get(&self.core, Deadline::Never)
     }

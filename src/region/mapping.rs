@@ -262,9 +262,14 @@ impl Mapping {
         back(self.fd(), offset, len_bytes)
     }
 
+    /// Gives the memory behind a part of the region back; it reads as zero then.
+    pub(crate) fn give_back(&self, offset: u64, len_bytes: u64) -> Result<()> {
+        Ok(memory::release(self.fd(), offset, len_bytes)?)
+    }
+
     /// Gives the memory from `offset` to the end back; it reads as zero then.
     pub(crate) fn clear_from(&self, offset: u64) -> Result<()> {
-        Ok(memory::release(self.fd(), offset, self.geometry.region_bytes - offset)?)
+        self.give_back(offset, self.geometry.region_bytes - offset)
     }
 
     /// Tells every [`Ear`](super::ear::Ear) that listens to this region. Never blocks; a signal

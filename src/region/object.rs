@@ -165,10 +165,16 @@ impl Object {
     }
 
     /// Puts memory behind a part of the object.
-    #[allow(dead_code, reason = "objects that grow call it")]
     pub(crate) fn back(&self, offset: u64, len_bytes: u64) -> Result<()> {
         self.view()?.span(offset, len_bytes, 1)?;
         self.mapping.back(self.entry.offset + offset, len_bytes)
+    }
+
+    /// Gives the memory behind a part of the object back; it reads as zero then, and must be backed
+    /// anew before it is used.
+    pub(crate) fn give_back(&self, offset: u64, len_bytes: u64) -> Result<()> {
+        self.view()?.span(offset, len_bytes, 1)?;
+        self.mapping.give_back(self.entry.offset + offset, len_bytes)
     }
 
     /// How many participants the region of the object has, as it was at open.

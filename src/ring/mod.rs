@@ -19,6 +19,7 @@ mod many;
 #[cfg(not(loom))]
 pub(crate) mod mapped;
 pub(crate) mod mpmc;
+pub(crate) mod pages;
 pub(crate) mod record;
 #[cfg(not(loom))]
 mod records;

@@ -84,6 +84,8 @@ mod guard;
 pub(super) mod heap;
 #[cfg(not(loom))]
 pub(super) mod mapped;
+#[cfg(not(loom))]
+mod outside;
 mod recover;
 mod site;
 mod words;

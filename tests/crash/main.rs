@@ -16,6 +16,7 @@ mod lock;
 mod mpmc;
 mod pipe;
 mod proof;
+mod queue;
 mod region;
 mod ring;
 mod rlock;
@@ -77,6 +78,7 @@ fn tests() -> Vec<Test> {
     tests.extend(rwlock::tests());
     tests.extend(ring::tests());
     tests.extend(mpmc::tests());
+    tests.extend(queue::tests());
     tests.extend(pipe::tests());
     tests.extend(handles::tests());
     tests.extend(spawn::tests());

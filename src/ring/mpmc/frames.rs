@@ -1,9 +1,11 @@
 //! A ring in a region whose slots hold byte messages, of a size that is chosen when it is made.
 //!
 //! ```text
-//! slot   0        8     16          20       22     24
-//!        control  len   first page  attempts place  message, up to `inline_bytes`
+//! slot   0        8     16          20       22     23      24
+//!        control  len   first page  attempts place  trailer message, up to `inline_bytes`
 //! ```
+//!
+//! A longer message lies in pages beside the ring ([`super::outside`]).
 //!
 //! - F1. `slots` points at `slot_count` slots of `stride` bytes inside the region, which `words` keeps
 //!   mapped; a stride is a multiple of 8 and holds a control word and a head at least.
@@ -17,6 +19,8 @@ use super::words::{CONSUMER, OWNER_SHIFT, PRODUCER, STEP, Words};
 use super::{Refusal, Ring};
 use crate::error::{Error, Result};
 use crate::region::{Attached, Object, OwnerField, OwnerWords, Pinned, Shared};
+use crate::ring::pages::Pages;
+use crate::ring::pages::mapped::Mapped;
 use crate::sync::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use bytemuck::{Pod, Zeroable};
 use std::ptr::NonNull;
@@ -25,18 +29,29 @@ use std::ptr::NonNull;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Head {
-    /// Length of the message in bytes.
+    /// Length of the message in bytes, its trailer included.
     pub(crate) len: u64,
     /// Where it is, if that is not the slot.
     pub(crate) first_page: u32,
     /// How often it was given back and handed out again.
     pub(crate) attempts: u16,
     /// [`INLINE`], or another place.
-    pub(crate) place: u16,
+    pub(crate) place: u8,
+    /// So many of the message's last bytes are not for who reads it as bytes.
+    pub(crate) trailer: u8,
 }
 
 /// The message follows its head.
-pub(crate) const INLINE: u16 = 0;
+pub(crate) const INLINE: u8 = 0;
+/// The message lies in pages.
+pub(crate) const OUTSIDE: u8 = 1;
+
+impl Head {
+    /// The message without its trailer, and the trailer.
+    pub(crate) fn split<'a>(&self, message: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        message.split_at_checked(message.len().checked_sub(self.trailer.into())?)
+    }
+}
 
 const CONTROL_BYTES: usize = size_of::<AtomicU64>();
 /// Bytes of a slot before the message.
@@ -53,6 +68,8 @@ pub(crate) struct Shape {
     pub(crate) capacity: u64,
     /// Bytes of a slot.
     pub(crate) stride: u32,
+    /// Bytes for the messages that do not fit into one.
+    pub(crate) heap_bytes: u64,
 }
 
 impl Shape {
@@ -86,7 +103,8 @@ impl Shape {
 #[repr(C)]
 pub(crate) struct Plan {
     stride: AtomicU32,
-    _reserved: [AtomicU32; 3],
+    _reserved: AtomicU32,
+    heap_bytes: AtomicU64,
 }
 
 // SAFETY: atomics; any bytes are valid.
@@ -95,12 +113,15 @@ unsafe impl Shared for Plan {}
 impl Plan {
     /// Written before anybody else sees the object.
     pub(crate) fn note(&self, shape: Shape) {
-        self.stride.store(shape.stride, Relaxed); // ordered by the directory's edge "list"
+        // Relaxed, twice: ordered by the directory's edge "list".
+        self.stride.store(shape.stride, Relaxed);
+        self.heap_bytes.store(shape.heap_bytes, Relaxed);
     }
 
     /// As it was noted; checked where it is used.
     pub(crate) fn shape(&self, capacity: u64) -> Shape {
-        Shape { capacity, stride: self.stride.load(Relaxed) }
+        let (stride, heap_bytes) = (&self.stride, &self.heap_bytes);
+        Shape { capacity, stride: stride.load(Relaxed), heap_bytes: heap_bytes.load(Relaxed) }
     }
 }
 
@@ -110,6 +131,8 @@ pub(crate) struct Frames {
     slots: NonNull<u8>,
     slot_count: usize,
     stride: usize,
+    /// Where longer messages lie.
+    pages: Pages<Mapped>,
     /// Reads 0 in a forked child. Used while `words` keeps the mapping.
     own_id: &'static AtomicU32,
 }
@@ -122,17 +145,19 @@ unsafe impl Sync for Frames {}
 
 impl Clone for Frames {
     fn clone(&self) -> Self {
-        Frames { words: self.words.clone(), ..*self }
+        Frames { words: self.words.clone(), pages: self.pages.clone(), ..*self }
     }
 }
 
 impl Frames {
-    /// The ring in `object` whose words and slots lie there. Zeroed memory is an empty one.
+    /// The ring in `object` whose words and slots lie there, and whose longer messages `pages` has.
+    /// Zeroed memory is an empty one.
     pub(crate) fn on(
         object: &Object,
         shape: Shape,
         words_at: u64,
         slots_at: u64,
+        pages: Pages<Mapped>,
     ) -> Result<Ring<Frames>> {
         let corrupt = Error::Corrupt("capacity of a queue");
         let (Some(slot_count), Some(bytes)) = (shape.slot_count(), shape.slot_bytes()) else {
@@ -143,6 +168,7 @@ impl Frames {
             slots: object.span(slots_at, bytes, align_of::<AtomicU64>() as u64)?,
             slot_count: slot_count as usize,
             stride: shape.stride as usize,
+            pages,
             own_id: object.mapping().own_id_word(),
         };
         Ok(Ring::new(frames, shape.capacity as usize))
@@ -154,6 +180,11 @@ impl Frames {
 
     pub(crate) fn inline_bytes(&self) -> usize {
         self.stride - HEAD_BYTES
+    }
+
+    /// Where the messages lie that no slot holds.
+    pub(crate) fn pages(&self) -> &Pages<Mapped> {
+        &self.pages
     }
 
     /// The place `at` bytes into a slot.
@@ -225,19 +256,34 @@ impl Reserved<'_, Frames> {
         unsafe { std::slice::from_raw_parts(site.place(index, HEAD_BYTES), len) }
     }
 
+    /// The place of the slot in the order of all, for [`Ring::is_past`].
+    pub(crate) fn at(&self) -> u64 {
+        self.position() << 16
+    }
+
     /// Says that the first `len` bytes of the place are the message.
     pub(crate) fn set_len(&mut self, len: usize) {
         **self = Head { len: len as u64, ..Head::default() };
     }
+
+    /// Says, after the length was set, that the last bytes of the message are its trailer.
+    pub(crate) fn set_trailer(&mut self, len: u8) {
+        self.trailer = len;
+    }
 }
 
 impl Leased<'_, Frames> {
-    /// The message, if it is in the slot; `None` if the head says so and cannot be true.
+    /// The message; `None` if what the head says cannot be true.
     #[inline]
     pub(crate) fn message(&self) -> Option<&[u8]> {
+        Some(self.parts()?.0)
+    }
+
+    /// The message and its trailer.
+    pub(crate) fn parts(&self) -> Option<(&[u8], &[u8])> {
         let (site, index) = self.slot();
         // SAFETY: F1, I4: a slot in bounds, which is ours while `self` lives.
-        unsafe { message_in(site, index, self) }
+        self.split(unsafe { message_in(site, index, self.position() << 16, self) }?)
     }
 
     /// Counts that the message is handed out once more.
@@ -250,14 +296,18 @@ impl Leased<'_, Frames> {
     }
 }
 
-/// The message in a slot, by what its head says (F2).
+/// The message of the slot that has this index and the position `at`, by what its head says (F2).
 ///
 /// # Safety
 ///
-/// The index is in bounds, and nobody writes the message while the result is used.
+/// The index is in bounds, and the slot is the caller's while the result is used.
 #[inline(always)]
-unsafe fn message_in<'a>(site: &'a Frames, index: usize, head: &Head) -> Option<&'a [u8]> {
-    if head.place != INLINE || head.len > site.inline_bytes() as u64 {
+unsafe fn message_in<'a>(site: &'a Frames, index: usize, at: u64, head: &Head) -> Option<&'a [u8]> {
+    if head.place != INLINE {
+        // SAFETY: the slot is the caller's.
+        return unsafe { site.message_outside(at, head) };
+    }
+    if head.len > site.inline_bytes() as u64 {
         return None;
     }
     // SAFETY: F1, F2: inside of the slot, and initialised as all of a mapping; the rest is promised.
@@ -290,22 +340,31 @@ impl Ring<Frames> {
     }
 
     /// Pops up to `max` messages in one claim, shows them to `each`, and says how many: at least one.
-    /// A message that is not in its slot, or cannot be true, is shown as its head.
+    /// Of a message that cannot be true only the head is shown.
     pub(crate) fn pop_messages(
         &self,
         max: usize,
         mut each: impl FnMut(&Head, Option<&[u8]>),
     ) -> std::result::Result<usize, Refusal> {
         let claim = self.claim_value(max)?;
+        let mut outside = Vec::new();
         for nth in 0..claim.count {
-            let index = self.index(claim.first.wrapping_add(STEP * nth as u64));
+            let at = claim.first.wrapping_add(STEP * nth as u64);
+            let index = self.index(at);
             // SAFETY: I4, I7, F1: the slot is in bounds and ours; any bytes are a head.
             let head = unsafe { self.site.reading(index).read() };
             // SAFETY: as above.
-            each(&head, unsafe { message_in(&self.site, index, &head) });
+            each(&head, unsafe { message_in(&self.site, index, at, &head) });
+            if head.place == OUTSIDE {
+                outside.push((at, head));
+            }
         }
         let count = claim.count;
         self.finish::<CONSUMER>(claim);
+        // A survivor of a kill here collects their pages: their positions are over.
+        for (at, head) in outside {
+            self.site.pages.release(head.first_page as usize, at);
+        }
         Ok(count)
     }
 }

@@ -48,8 +48,11 @@ impl<'a, S: Site> Reserved<'a, S> {
         self.held.slot()
     }
 
+    pub(super) fn is_mine(&self) -> bool {
+        self.held.is_mine()
+    }
+
     /// What tells this push from all others: the position of its slot.
-    #[allow(dead_code, reason = "messages outside of the ring name it")]
     pub(crate) fn position(&self) -> u64 {
         self.held.claim.first >> 16
     }
@@ -106,8 +109,11 @@ impl<'a, S: Site> Leased<'a, S> {
         self.held.slot()
     }
 
+    pub(super) fn is_mine(&self) -> bool {
+        self.held.is_mine()
+    }
+
     /// The position at which the value was pushed.
-    #[allow(dead_code, reason = "messages outside of the ring name it")]
     pub(crate) fn position(&self) -> u64 {
         self.held.claim.first >> 16
     }
