@@ -58,6 +58,8 @@
 //! |---|---|---|---|
 //! | ring | `arm` sets ARMED | the fence of `ring_if_armed` | the ring comes after what the waiter did before: it took earlier rings away |
 //!
+//! (No model shows the lack of this edge: what it orders are system calls.)
+//!
 //! # Death
 //!
 //! A waiter killed at any point leaves at most the flags, which cost one vain wake-up. A notifier

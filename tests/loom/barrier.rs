@@ -129,10 +129,13 @@ fn the_action_sees_what_all_wrote_and_all_see_what_it_wrote() {
     });
 }
 
-/// Of three, two meet; the one of them who came last comes again, for the third.
+/// Of three, two meet; the one of them who came last comes again, for the third. So many steps that
+/// one interruption has to do.
 #[test]
 fn one_too_many_waits_for_the_next_round() {
-    loom::model(|| {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(1);
+    model.check(|| {
         let room = Room::of(2);
         let rounds = Arc::new(AtomicU32::new(0));
         let pass = |room: &Room, rounds: &AtomicU32| {
