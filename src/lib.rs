@@ -24,6 +24,8 @@ mod region;
 mod sys;
 #[cfg(not(loom))]
 mod value;
+#[cfg(not(loom))]
+mod wait;
 
 #[cfg(all(feature = "serde", not(loom)))]
 mod listener;
@@ -58,6 +60,7 @@ pub use {
     queue::{GetError, JoinError, JoinableQueue, PutError, Queue, QueueOptions},
     region::{Region, RegionOptions},
     value::{RawValue, Value},
+    wait::{Readable, Waitable, wait},
 };
 
 #[cfg(all(feature = "serde", not(loom)))]

@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["lock", "ring", "message"],
     &["pipe", "queue", "primitives", "value", "array"],
     &["process", "listener"],
+    &["wait"],
 ];
 
 /// Edges that point down and are still wrong.
@@ -23,6 +24,7 @@ const NEVER: &[(&str, &str)] = &[
     ("value", "sys"),
     ("array", "sys"),
     ("process", "ring"),
+    ("wait", "sys"),
 ];
 
 /// Edges inside one layer that a reader expects.

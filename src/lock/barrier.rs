@@ -42,12 +42,18 @@
 //!
 //! # Death
 //!
-//! A party that will not come is told by `party_died`, which each sleeper asks after a nap, and the
+//! A party that will not come is told by [`Parties::has_died`], which each sleeper asks after a nap, and the
 //! last party before it completes a round in which somebody may be asleep: who was killed asleep
 //! breaks the round for sure. (Who is killed awake, between its arrival and its sleep, is in no way
 //! different from one killed right after the round.) Who finds a death breaks the round, by one
 //! step; killed before it, the next one does. A last party killed between the end of a round and
 //! the wake-up costs the others one nap; one killed in its action is a dead party.
+//!
+//! # Waiting elsewhere
+//!
+//! Who waits for several things at once is no party. It is told when a [`RawBarrier::wait`] would not
+//! sleep ([`RawBarrier::would_pass`]): once all but one have come, which no sleeper needs to know, and
+//! at every end or breaking of a round.
 //!
 //! # Limits
 //!
@@ -87,6 +93,22 @@ pub enum Broken {
     ActionPanicked = 5,
     /// The barrier has been reset meanwhile.
     Reset = 6,
+}
+
+/// What a barrier does not know by itself.
+pub trait Parties {
+    /// Whether one of those who should come has died. May be dear.
+    fn has_died(&self) -> bool;
+
+    /// Tells those who wait elsewhere: see [`EventCount::arm`].
+    fn ring(&self) {}
+}
+
+/// `has_died`, where nobody waits elsewhere.
+impl<F: Fn() -> bool> Parties for F {
+    fn has_died(&self) -> bool {
+        self()
+    }
 }
 
 /// The words of a barrier; any bytes are valid, zeros are one that nobody has come to.
@@ -191,8 +213,8 @@ struct Place {
 impl RawBarrier {
     /// Waits until `parties` have come, and returns the number of this one in order of arrival.
     ///
-    /// The last one runs `action` first, if it brings one. `party_died` may be dear. Any number of
-    /// threads and processes may call this at once.
+    /// The last one runs `action` first, if it brings one. Any number of threads and processes may
+    /// call this at once.
     ///
     /// # Errors
     ///
@@ -203,22 +225,22 @@ impl RawBarrier {
         spin: &Spin,
         deadline: Deadline,
         action: Option<impl FnOnce()>,
-        party_died: &dyn Fn() -> bool,
+        who: &dyn Parties,
     ) -> Result<u32, Broken> {
-        let place = self.arrive(parties, spin, deadline, action.is_some(), party_died)?;
+        let place = self.arrive(parties, spin, deadline, action.is_some(), who)?;
         let round = place.round;
         match action {
             _ if !place.last => {
                 let outcome = || self.load().outcome(round);
-                self.sleep(round, spin, deadline, party_died, outcome)?;
+                self.sleep(round, spin, deadline, who, outcome)?;
             }
             Some(action) => {
-                let breaks = BreaksOnPanic { barrier: self, round };
+                let breaks = BreaksOnPanic { barrier: self, round, who };
                 action();
                 std::mem::forget(breaks);
-                self.complete(round)?;
+                self.complete(round, who)?;
             }
-            None => self.bell.notify_all(), // the arrival was the completion
+            None => self.notify(who), // the arrival was the completion
         }
         Ok(place.index)
     }
@@ -230,7 +252,7 @@ impl RawBarrier {
         spin: &Spin,
         deadline: Deadline,
         acts: bool,
-        party_died: &dyn Fn() -> bool,
+        who: &dyn Parties,
     ) -> Result<Place, Broken> {
         loop {
             let state = self.load();
@@ -240,12 +262,12 @@ impl RawBarrier {
             if state.phase == ACTING || state.arrived >= parties {
                 // The parties of this round are complete, and we are one more.
                 let over = || (self.load() != state).then_some(Ok(()));
-                self.sleep(state.round, spin, deadline, party_died, over)?;
+                self.sleep(state.round, spin, deadline, who, over)?;
                 continue;
             }
             let last = state.arrived + 1 == parties;
-            if last && self.bell.is_announced() && party_died() {
-                self.break_round(state.round, Broken::PartyDied);
+            if last && self.bell.is_announced() && who.has_died() {
+                self.break_round(state.round, Broken::PartyDied, who);
                 continue;
             }
             let next = match last {
@@ -254,6 +276,9 @@ impl RawBarrier {
                 false => State { arrived: state.arrived + 1, ..state },
             };
             if self.step(state, next) {
+                if state.arrived + 2 == parties {
+                    self.bell.only_ring(|| who.ring()); // one more, and all are there
+                }
                 return Ok(Place { round: state.round, index: state.arrived, last });
             }
         }
@@ -265,45 +290,47 @@ impl RawBarrier {
         round: u32,
         spin: &Spin,
         deadline: Deadline,
-        party_died: &dyn Fn() -> bool,
+        who: &dyn Parties,
         over: impl Fn() -> Option<Result<(), Broken>>,
     ) -> Result<(), Broken> {
         let check = || {
-            party_died().then(|| self.break_round(round, Broken::PartyDied))?;
+            who.has_died().then(|| self.break_round(round, Broken::PartyDied, who))?;
             over()
         };
         self.bell.wait_until(spin, deadline, &over, check).unwrap_or_else(|| {
-            self.break_round(round, Broken::Timeout);
+            self.break_round(round, Broken::Timeout, who);
             over().unwrap_or(Err(Broken::Timeout))
         })
     }
 
     /// Ends a round whose action has run.
-    fn complete(&self, round: u32) -> Result<(), Broken> {
+    fn complete(&self, round: u32, who: &dyn Parties) -> Result<(), Broken> {
         let acting = |state: State| state.round == round && state.phase == ACTING;
         let state = self.change(|state| acting(state).then(|| state.next(false)));
-        self.bell.notify_all();
+        self.notify(who);
         state.outcome(round).unwrap_or(Ok(()))
     }
 
     /// Breaks `round`, unless it is over or broken.
-    fn break_round(&self, round: u32, why: Broken) {
+    fn break_round(&self, round: u32, why: Broken, who: &dyn Parties) {
         let open = |state: State| state.round == round && state.broken().is_none();
         let broken = |state| State { phase: why as u32, arrived: 0, ..state };
         self.change(|state| open(state).then(|| broken(state)));
-        self.bell.notify_all();
+        self.notify(who);
     }
 
-    /// Breaks the present round, unless it is broken; those who wait and those who come are told.
-    pub fn break_now(&self, why: Broken) {
+    /// Breaks the present round, unless it is broken; those who wait and those who come are told, and
+    /// by `ring` those who wait elsewhere.
+    pub fn break_now(&self, why: Broken, ring: impl FnOnce()) {
         self.change(|state| {
             let broken = State { phase: why as u32, arrived: 0, ..state };
             state.broken().is_none().then_some(broken)
         });
-        self.bell.notify_all();
+        self.bell.notify_all_and(ring);
     }
 
-    /// Breaks the present round for those who are there, and starts the next one.
+    /// Breaks the present round for those who are there, and starts the next one. Nobody waits
+    /// elsewhere for that, but for what comes after it.
     pub fn reset(&self) {
         self.change(|state| {
             let untouched = state.phase == FILLING && state.arrived == 0;
@@ -321,6 +348,22 @@ impl RawBarrier {
     /// Why the barrier is broken, if it is; stale at once.
     pub fn broken(&self) -> Option<Broken> {
         self.load().broken()
+    }
+
+    /// Whether a [`RawBarrier::wait`] would not sleep: it would be the last of its round, or be told that
+    /// the round is broken. Stale at once.
+    pub fn would_pass(&self, parties: u32) -> bool {
+        let state = self.load();
+        state.broken().is_some() || state.phase == FILLING && state.arrived + 1 == parties
+    }
+
+    /// Asks whoever makes [`RawBarrier::would_pass`] true to ring: see [`EventCount::arm`].
+    pub fn arm(&self) {
+        self.bell.arm();
+    }
+
+    fn notify(&self, who: &dyn Parties) {
+        self.bell.notify_all_and(|| who.ring());
     }
 
     fn load(&self) -> State {
@@ -349,11 +392,12 @@ impl RawBarrier {
 struct BreaksOnPanic<'a> {
     barrier: &'a RawBarrier,
     round: u32,
+    who: &'a dyn Parties,
 }
 
 impl Drop for BreaksOnPanic<'_> {
     fn drop(&mut self) {
-        self.barrier.break_round(self.round, Broken::ActionPanicked);
+        self.barrier.break_round(self.round, Broken::ActionPanicked, self.who);
     }
 }
 

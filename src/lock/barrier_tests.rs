@@ -1,4 +1,5 @@
 use super::*;
+use crate::sync::AtomicU32;
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -82,7 +83,7 @@ fn a_deadline_breaks_the_round_until_a_reset() {
     let barrier = RawBarrier::default();
     assert_eq!(wait(&barrier, 2, Deadline::after(Duration::from_millis(2))), Err(Broken::Timeout));
     assert_eq!(barrier.broken(), Some(Broken::Timeout));
-    barrier.break_now(Broken::Aborted);
+    barrier.break_now(Broken::Aborted, || ());
     assert_eq!(wait(&barrier, 2, Deadline::Never), Err(Broken::Timeout));
     assert_eq!(barrier.waiting(), 0);
     barrier.reset();
@@ -170,7 +171,7 @@ fn a_round_that_breaks_during_its_action_is_broken_for_all() {
     std::thread::scope(|scope| {
         let first = scope.spawn(|| wait(&barrier, 2, Deadline::after(LONG)));
         await_waiting(&barrier, 1);
-        let action = || barrier.break_now(Broken::Aborted);
+        let action = || barrier.break_now(Broken::Aborted, || ());
         let met = barrier.wait(2, &Spin::new(), Deadline::Never, Some(action), &alive);
         assert_eq!((met, first.join().unwrap()), (Err(Broken::Aborted), Err(Broken::Aborted)));
     });
@@ -216,4 +217,77 @@ fn any_word_is_a_barrier() {
         barrier.reset();
         assert_eq!(wait(&barrier, 1, Deadline::Now), Ok(0));
     }
+}
+
+/// Counts how often those who wait elsewhere were told.
+#[derive(Default)]
+struct Rings(AtomicU32);
+
+impl Parties for Rings {
+    fn has_died(&self) -> bool {
+        false
+    }
+
+    fn ring(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+impl Rings {
+    fn since(&self, before: u32) -> u32 {
+        self.0.load(Relaxed) - before
+    }
+}
+
+#[test]
+fn who_waits_elsewhere_is_told_when_one_is_missing_and_when_it_breaks() {
+    let (barrier, rings) = (&RawBarrier::default(), &Rings::default());
+    assert!(barrier.would_pass(1) && !barrier.would_pass(3));
+    barrier.arm();
+    std::thread::scope(|scope| {
+        let come = || {
+            scope
+                .spawn(|| barrier.wait(3, &Spin::new(), Deadline::after(LONG), None::<fn()>, rings))
+        };
+        let first = come();
+        await_waiting(barrier, 1);
+        assert!(!barrier.would_pass(3) && rings.since(0) == 0);
+        let second = come();
+        await_waiting(barrier, 2);
+        while rings.since(0) == 0 {
+            std::thread::yield_now();
+        }
+        assert!(barrier.would_pass(3) && barrier.waiting() == 2, "rung, and nobody has gone on");
+        barrier.arm();
+        // Full, while the last one acts: who comes now would sleep.
+        let action = || assert!(!barrier.would_pass(3));
+        barrier.wait(3, &Spin::new(), Deadline::Now, Some(action), rings).unwrap();
+        assert_eq!(rings.since(1), 1);
+        assert!(first.join().unwrap().is_ok() && second.join().unwrap().is_ok());
+    });
+    assert!(!barrier.would_pass(3));
+    barrier.arm();
+    barrier.break_now(Broken::Aborted, || rings.ring());
+    assert!(barrier.would_pass(3) && rings.since(2) == 1);
+}
+
+#[test]
+fn the_last_but_one_leaves_the_sleepers_asleep() {
+    // Their announcement is still there when the last one comes: a death would be asked for.
+    let barrier = &RawBarrier::default();
+    barrier.arm();
+    std::thread::scope(|scope| {
+        let wait = || wait(barrier, 3, Deadline::after(LONG));
+        let first = scope.spawn(wait);
+        while !barrier.bell.is_announced() {
+            std::thread::yield_now();
+        }
+        let state = barrier.load();
+        barrier.bell.only_ring(|| ());
+        assert!(barrier.bell.is_announced() && barrier.load() == state);
+        let second = scope.spawn(wait);
+        await_waiting(barrier, 2);
+        wait().unwrap();
+        assert!(first.join().unwrap().is_ok() && second.join().unwrap().is_ok());
+    });
 }

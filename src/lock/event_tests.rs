@@ -138,3 +138,86 @@ fn any_word_is_an_event_count() {
         assert!(none.is_none());
     }
 }
+
+/// A bell that is rung through `event`, and how often.
+struct Bell {
+    event: EventCount,
+    rings: AtomicU32,
+}
+
+impl Bell {
+    fn armed() -> Bell {
+        let bell = Bell { event: EventCount::new(), rings: AtomicU32::new(0) };
+        bell.event.arm();
+        bell
+    }
+
+    fn ring(&self) {
+        self.rings.fetch_add(1, Relaxed);
+    }
+
+    fn notify_all(&self) {
+        self.event.notify_all_and(|| self.ring());
+    }
+
+    fn rings(&self) -> u32 {
+        self.rings.load(Relaxed)
+    }
+}
+
+#[test]
+fn who_arms_is_rung_once_by_any_kind_of_notification() {
+    let kinds: [fn(&Bell); 3] = [
+        |bell| bell.event.notify_all_and(|| bell.ring()),
+        |bell| bell.event.notify_one_and(|| bell.ring()),
+        |bell| bell.event.only_ring(|| bell.ring()),
+    ];
+    for notify in kinds {
+        let bell = Bell::armed();
+        notify(&bell);
+        notify(&bell);
+        assert_eq!(bell.rings(), 1);
+        bell.event.arm();
+        notify(&bell);
+        assert_eq!(bell.rings(), 2);
+        assert_eq!(bell.event.state.load(Relaxed) & (ANNOUNCED | FRESH | ARMED), 0);
+    }
+}
+
+#[test]
+fn a_publication_for_pollers_leaves_the_announcement_of_sleepers() {
+    let bell = Bell::armed();
+    bell.event.announce();
+    bell.event.only_ring(|| bell.ring());
+    assert_eq!(bell.rings(), 1);
+    assert!(bell.event.is_announced());
+    bell.event.only_ring(|| panic!("nobody has armed"));
+}
+
+#[test]
+fn who_polls_is_no_sleeper() {
+    assert!(!Bell::armed().event.is_announced());
+}
+
+#[test]
+fn a_notifier_that_dies_before_its_ring_has_ended_leaves_it_to_the_next() {
+    let bell = Bell::armed();
+    bell.event.announce();
+    let died = std::panic::catch_unwind(|| bell.event.notify_all_and(|| panic!("on purpose")));
+    assert!(died.is_err() && bell.event.is_announced());
+    bell.notify_all();
+    assert_eq!(bell.rings(), 1);
+    assert!(!bell.event.is_announced());
+}
+
+#[test]
+fn who_arms_while_it_rings_is_rung_again() {
+    let bell = Bell::armed();
+    bell.event.announce();
+    // Rung, looked, and armed again before the notifier comes to its next step.
+    bell.event.notify_all_and(|| bell.event.arm());
+    assert!(bell.event.is_announced(), "nobody's announcement is taken from a state of others");
+    bell.notify_all();
+    assert_eq!(bell.rings(), 1);
+    bell.event.notify_one_and(|| panic!("nobody has armed"));
+}

@@ -48,6 +48,10 @@ use crate::sync::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Rel
 /// The lowest bit of the word: set.
 const SET: u64 = 1;
 
+/// When a waiter came.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(u64);
+
 /// A flag to wait for; any bytes are valid, zeros are a clear one.
 #[derive(Default)]
 #[repr(C)]
@@ -64,13 +68,14 @@ unsafe impl crate::region::Shared for Gate {}
 const _: () = assert!(size_of::<Gate>() == 16);
 
 impl Gate {
-    /// Sets the flag and lets everybody go on who waits.
+    /// Sets the flag and lets everybody go on who waits; calls `ring` if somebody waits elsewhere.
     ///
     /// Any number of threads, processes and signal handlers may call this at once (I3).
-    pub fn set(&self) {
+    #[inline]
+    pub fn set(&self, ring: impl FnOnce()) {
         // set: Release; partners are the loads below.
         self.word.fetch_or(SET, Release);
-        self.bell.notify_all();
+        self.bell.notify_all_and(ring);
     }
 
     /// Clears the flag: who comes from now on waits.
@@ -94,10 +99,25 @@ impl Gate {
     /// Waits until the flag is set, or has been since the call, and says whether that is so; `false`
     /// is for the deadline.
     pub fn wait(&self, spin: &Spin, deadline: Deadline) -> bool {
-        // Relaxed: `attempt` reads the word again. I2: a word that is odd now differs already.
-        let came = self.word.load(Relaxed) & !SET;
-        let attempt = || (self.word.load(Acquire) != came).then_some(()); // set
+        let came = self.now();
+        let attempt = || self.is_past(came).then_some(());
         self.bell.wait_until(spin, deadline, attempt, || None).is_some()
+    }
+
+    /// The moment, for [`Gate::is_past`].
+    pub fn now(&self) -> Moment {
+        // Relaxed: `is_past` reads the word again. I2: a word that is odd now differs already.
+        Moment(self.word.load(Relaxed) & !SET)
+    }
+
+    /// Whether the flag is set, or has been since that moment.
+    pub fn is_past(&self, moment: Moment) -> bool {
+        self.word.load(Acquire) != moment.0 // set
+    }
+
+    /// Asks the next setter to ring: see [`EventCount::arm`].
+    pub fn arm(&self) {
+        self.bell.arm();
     }
 }
 

@@ -11,8 +11,8 @@ fn it_is_as_it_was_left() {
     assert!(!gate.is_set() && !wait_now(&gate));
     gate.clear();
     assert!(!gate.is_set());
-    gate.set();
-    gate.set();
+    gate.set(|| ());
+    gate.set(|| ());
     assert!(gate.is_set() && wait_now(&gate));
     gate.clear();
     assert!(!gate.is_set() && !wait_now(&gate));
@@ -23,8 +23,8 @@ fn a_set_or_clear_that_changes_nothing_leaves_the_word_alone() {
     let gate = Gate::default();
     gate.clear();
     assert_eq!(gate.word.load(Relaxed), 0);
-    gate.set();
-    gate.set();
+    gate.set(|| ());
+    gate.set(|| ());
     assert_eq!(gate.word.load(Relaxed), 1);
     gate.clear();
     gate.clear();
@@ -40,7 +40,7 @@ fn a_pulse_lets_those_go_on_who_waited_before_it() {
         while !gate.bell.is_announced() {
             std::thread::yield_now();
         }
-        gate.set();
+        gate.set(|| ());
         gate.clear();
         assert!(waiter.join().unwrap());
     });
@@ -51,7 +51,7 @@ fn a_pulse_lets_those_go_on_who_waited_before_it() {
 fn the_deadline_ends_a_wait() {
     let gate = Gate::default();
     assert!(!gate.wait(&Spin::new(), Deadline::after(Duration::from_millis(3))));
-    gate.set();
+    gate.set(|| ());
     assert!(gate.wait(&Spin::new(), Deadline::after(Duration::from_millis(3))));
 }
 
@@ -62,7 +62,7 @@ fn any_word_is_a_gate() {
         gate.word.store(word, Relaxed);
         gate.clear();
         assert!(!gate.is_set() && !wait_now(&gate));
-        gate.set();
+        gate.set(|| ());
         assert!(gate.is_set() && wait_now(&gate));
     }
 }

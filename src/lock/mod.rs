@@ -6,7 +6,6 @@
 #[cfg(not(loom))]
 pub(crate) mod awaited;
 pub(crate) mod barrier;
-pub(crate) mod bell;
 pub(crate) mod cell;
 pub(crate) mod census;
 pub(crate) mod deadline;
@@ -21,6 +20,8 @@ pub(crate) mod guarded;
 mod hold;
 #[cfg(not(loom))]
 mod inside;
+#[cfg(not(loom))]
+pub(crate) mod many;
 pub(crate) mod members;
 #[cfg(not(loom))]
 pub(crate) mod nested;
@@ -48,9 +49,7 @@ mod token;
 pub(crate) mod waiters;
 
 #[cfg(loom)]
-pub use barrier::{Broken, RawBarrier};
-#[cfg(loom)]
-pub use bell::Bell;
+pub use barrier::{Broken, Parties, RawBarrier};
 #[cfg(loom)]
 pub use cell::{Cell, Integer};
 #[cfg(loom)]

@@ -9,9 +9,10 @@
 //!   handle's drop, unless this is a forked child that has not used it: then the seat is its
 //!   parent's.
 
-use super::barrier::{Broken, PARTIES_MAX, RawBarrier};
+use super::barrier::{Broken, PARTIES_MAX, Parties, RawBarrier};
 use super::deadline::Deadline;
 use super::inside;
+use super::many::{Bell, Memory};
 use super::members::Member;
 use super::spin::Spin;
 use crate::error::{Error, Result};
@@ -51,7 +52,7 @@ impl Party {
         let object = Object::create(place, &spec, |object| {
             let me = object.attached()?.me();
             made = Some(me);
-            join(object.at(0)?, &members(object)?, me)
+            join(&object.pin(0)?, &members(object)?, me)
         })?;
         Party::on(object, made)
     }
@@ -108,8 +109,13 @@ impl Party {
                 action();
             }
         });
-        let party_died = || Member::any_dead(&self.members, &who);
-        Ok(self.words.wait(self.parties, &self.spin, deadline, action, &party_died))
+        let all = All { members: &self.members, who };
+        Ok(self.words.wait(self.parties, &self.spin, deadline, action, &all))
+    }
+
+    /// Breaks the barrier now.
+    pub(crate) fn break_now(&self, why: Broken) {
+        self.words.break_now(why, || self.object().ring());
     }
 
     /// Starts over, without the dead.
@@ -141,6 +147,46 @@ impl Party {
     }
 }
 
+/// Ready is a barrier at which a wait would not sleep.
+impl Memory for Party {
+    fn is_ready(&self) -> bool {
+        self.words.would_pass(self.parties)
+    }
+
+    /// Breaks the barrier if a party has died, as any waiting party would.
+    fn ask(&self) -> bool {
+        if self.object().attached().is_ok_and(|who| Member::any_dead(&self.members, &who)) {
+            self.break_now(Broken::PartyDied);
+        }
+        self.is_ready()
+    }
+
+    fn bell(&self) -> Bell<'_> {
+        Bell::Region(self.object())
+    }
+
+    fn arm(&self) -> bool {
+        self.words.arm();
+        true
+    }
+}
+
+/// All who are members.
+struct All<'a> {
+    members: &'a [Member],
+    who: Attached<'a>,
+}
+
+impl Parties for All<'_> {
+    fn has_died(&self) -> bool {
+        Member::any_dead(self.members, &self.who)
+    }
+
+    fn ring(&self) {
+        self.who.ring();
+    }
+}
+
 /// The thread runs an action, also one that panics.
 struct Acting(inside::Place, ParticipantId);
 
@@ -157,7 +203,7 @@ impl Drop for Party {
         leave(&self.members, me, || {
             if std::thread::panicking() {
                 // Who leaves like this does not come any more.
-                self.words.break_now(Broken::PartyDied);
+                self.break_now(Broken::PartyDied);
             }
         });
     }
@@ -167,9 +213,9 @@ fn members(object: &Object) -> Result<PinnedSlice<Member>> {
     object.pin_slice(MEMBERS, object.participants() as usize)
 }
 
-fn join(words: &RawBarrier, members: &[Member], id: ParticipantId) -> Result<()> {
+fn join(words: &Pinned<RawBarrier>, members: &[Member], id: ParticipantId) -> Result<()> {
     let cell = Member::of(members, id).ok_or(Error::Corrupt("participant id of a member"))?;
-    cell.join(id, || words.break_now(Broken::PartyDied));
+    cell.join(id, || words.break_now(Broken::PartyDied, || words.object().ring()));
     Ok(())
 }
 

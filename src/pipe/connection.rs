@@ -5,6 +5,7 @@ use super::lane::Loan;
 use super::receiver::{Received, Receiver};
 use super::sender::Sender;
 use crate::error::Error;
+use crate::lock::many::Memory;
 #[cfg(feature = "serde")]
 use crate::message::Message;
 use bytemuck::Pod;
@@ -314,6 +315,13 @@ impl<T> Connection<T> {
     pub fn close(&self) {
         self.sender.close();
         self.receiver.close();
+    }
+}
+
+impl<T> Connection<T> {
+    /// This end as one of several things to wait for.
+    pub(crate) fn awaited(&self) -> impl Memory + '_ {
+        self.receiver.awaited()
     }
 }
 

@@ -1,8 +1,8 @@
 //! One direction of a pipe: records in a ring, and the two places where its ends wait.
 //!
 //! ```text
-//! byte 0         8     16    128       256      512
-//!      readable  gone  bell  writable  indices  words of the record ring
+//! byte 0         8     128       256      512
+//!      readable  gone  writable  indices  words of the record ring
 //! ```
 //!
 //! `gone` says that the receiver has closed its end. The sender reads that line at each message
@@ -20,9 +20,9 @@
 
 use super::error::{RecvError, SendError};
 use crate::error::{Error, Result};
-use crate::lock::bell::Bell;
 use crate::lock::deadline::Deadline;
 use crate::lock::event::EventCount;
+use crate::lock::many::{Bell, Memory};
 use crate::lock::spin::Spin;
 use crate::region::courier::{Courier, Mailbox};
 use crate::region::id::ParticipantId;
@@ -39,7 +39,6 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 const READABLE: u64 = 0;
 const GONE: u64 = 8;
-const BELL: u64 = 16;
 const WRITABLE: u64 = 128;
 const INDICES: u64 = 256;
 const WORDS: u64 = 512;
@@ -145,7 +144,6 @@ impl Lane {
             writer: Writer::new(end),
             courier,
             readable,
-            bell: object.pin(self.offset()? + BELL)?,
             gone: object.pin(self.offset()? + GONE)?,
             writable,
             spin: Spin::new(),
@@ -173,7 +171,6 @@ impl Lane {
             mailbox: RefCell::default(),
             watch: OnceCell::new(),
             readable,
-            bell: object.pin(self.offset()? + BELL)?,
             gone: object.pin(self.offset()? + GONE)?,
             writable,
             spin: Spin::new(),
@@ -188,7 +185,6 @@ pub(super) struct Outlet {
     writer: Writer<Mapped<u64>>,
     courier: Courier,
     readable: Pinned<EventCount>,
-    bell: Pinned<Bell>,
     gone: Pinned<Flag>,
     writable: Pinned<EventCount>,
     spin: Spin,
@@ -360,9 +356,7 @@ impl Outlet {
     /// Wakes the receiver, if it waits.
     #[inline]
     fn notify(&self) {
-        if self.readable.notify_all_and_tell() && self.bell.is_to_ring() {
-            self.courier.ring();
-        }
+        self.readable.notify_all_and(|| self.courier.ring());
     }
 
     /// Whether the receiver has closed its end, or was found dead: the kernel is asked now and then,
@@ -470,7 +464,6 @@ pub(super) struct Inlet {
     /// There once somebody has asked for a descriptor to poll.
     watch: OnceCell<Watch>,
     readable: Pinned<EventCount>,
-    bell: Pinned<Bell>,
     gone: Pinned<Flag>,
     writable: Pinned<EventCount>,
     spin: Spin,
@@ -572,8 +565,7 @@ impl Inlet {
         match found {
             Err(why @ (RecvError::Empty | RecvError::Timeout)) => {
                 watch.lower();
-                self.mailbox.borrow_mut().hush(&self.courier);
-                self.bell.arm(&self.readable);
+                self.arm();
                 let Some(late) = self.step() else { return Err(why) };
                 watch.raise();
                 late
@@ -586,16 +578,32 @@ impl Inlet {
         }
     }
 
+    /// Takes earlier rings away and asks for the next one; whether the socket is silent now.
+    fn arm(&self) -> bool {
+        let silent = self.mailbox.borrow_mut().hush(&self.courier);
+        self.readable.arm();
+        silent
+    }
+
     /// A descriptor that is readable when there is something to receive.
     pub(super) fn poll_fd(&self) -> Result<BorrowedFd<'_>> {
         let watch = match self.watch.get() {
             Some(watch) => watch,
             None => {
-                let watch = Watch::new(&self.courier)?;
+                let watch = Watch::new(self.courier.fd())?;
                 self.watch.get_or_init(|| watch)
             }
         };
         Ok(watch.fd())
+    }
+
+    /// Whether a call that receives would not block.
+    fn has_something(&self) -> bool {
+        let Some(found) = self.step() else { return false };
+        if let Ok(message) = self.settle(found) {
+            self.put_back(message);
+        }
+        true
     }
 
     /// A descriptor that `poll` always finds readable, and `epoll` refuses.
@@ -711,6 +719,26 @@ impl Inlet {
             self.gone.raise();
         }
         self.writable.notify_all();
+    }
+}
+
+/// Ready is what has a message, the end of the stream, or an error to tell.
+impl Memory for Inlet {
+    fn is_ready(&self) -> bool {
+        self.has_something()
+    }
+
+    fn ask(&self) -> bool {
+        self.reader.end().probe_peer();
+        self.has_something()
+    }
+
+    fn bell(&self) -> Bell<'_> {
+        Bell::Fd(self.courier.fd())
+    }
+
+    fn arm(&self) -> bool {
+        Inlet::arm(self)
     }
 }
 

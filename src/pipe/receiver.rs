@@ -4,6 +4,7 @@ use super::error::RecvError;
 use super::lane::{Form, Inlet, Message as Incoming};
 use crate::error::Error;
 use crate::lock::deadline::Deadline;
+use crate::lock::many::Memory;
 #[cfg(feature = "serde")]
 use crate::message::{self, Message};
 #[cfg(feature = "serde")]
@@ -280,6 +281,13 @@ impl<T> Receiver<T> {
     /// [`RecvError::Disconnected`]; dropping does the same.
     pub fn close(&self) {
         self.inlet.close();
+    }
+}
+
+impl<T> Receiver<T> {
+    /// This end as one of several things to wait for.
+    pub(crate) fn awaited(&self) -> impl Memory + '_ {
+        &self.inlet
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::lock::barrier::Broken;
 use crate::lock::deadline::Deadline;
+use crate::lock::many::Memory;
 use crate::lock::party::Party;
 use crate::region::{Place, Region};
 use std::fmt;
@@ -206,7 +207,7 @@ impl Barrier {
     /// Breaks the barrier: those who wait and those who come later get [`BrokenBarrier::Aborted`],
     /// until a [`reset`](Barrier::reset). Never blocks.
     pub fn abort(&self) {
-        self.party.words().break_now(Broken::Aborted);
+        self.party.break_now(Broken::Aborted);
     }
 
     /// Makes the barrier as good as new: those who wait get [`BrokenBarrier::Reset`], dead parties
@@ -228,6 +229,13 @@ impl Barrier {
     /// How many parties it takes.
     pub fn parties(&self) -> u32 {
         self.party.parties()
+    }
+}
+
+impl Barrier {
+    /// This barrier as one of several things to wait for.
+    pub(crate) fn awaited(&self) -> impl Memory + '_ {
+        &*self.party
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::error::Result;
 use crate::lock::awaited::Awaited;
 use crate::lock::deadline::Deadline;
-use crate::lock::gate::Gate;
+use crate::lock::gate::{Gate, Moment};
+use crate::lock::many::{Bell, Memory};
 use crate::region::{Kind, Place, Region};
 use std::fmt;
 use std::time::Duration;
@@ -97,12 +98,12 @@ impl Event {
 
     /// Sets the event and lets everybody go on who waits for it. Never blocks.
     ///
-    /// Async-signal-safe: one atomic operation, and a wake-up by `futex(2)` if somebody may be
-    /// asleep; no lock, no allocation, and `errno` is left alone. A handler may interrupt any call
-    /// on the same event.
+    /// Async-signal-safe: one atomic operation, a wake-up by `futex(2)` if somebody may be asleep, and
+    /// a `pwrite(2)` if somebody may be in [`wait`](crate::wait()); no lock, no allocation, and `errno` is
+    /// left alone. A handler may interrupt any call on the same event.
     #[inline]
     pub fn set(&self) {
-        self.inner.set();
+        self.inner.set(|| self.inner.object().ring());
     }
 
     /// Clears the event: who waits from now on waits for the next [`set`](Event::set). Never blocks.
@@ -140,6 +141,34 @@ impl Event {
     #[must_use = "false means that the time has passed"]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.inner.wait(self.inner.spin(), Deadline::after(timeout))
+    }
+}
+
+/// Somebody who waits for an event and for other things, since `came`.
+struct Waiter<'a> {
+    event: &'a Event,
+    came: Moment,
+}
+
+impl Event {
+    /// This event as one of several things to wait for, from now on.
+    pub(crate) fn awaited(&self) -> impl Memory + '_ {
+        Waiter { event: self, came: self.inner.now() }
+    }
+}
+
+impl Memory for Waiter<'_> {
+    fn is_ready(&self) -> bool {
+        self.event.inner.is_past(self.came)
+    }
+
+    fn bell(&self) -> Bell<'_> {
+        Bell::Region(self.event.inner.object())
+    }
+
+    fn arm(&self) -> bool {
+        self.event.inner.arm();
+        true
     }
 }
 

@@ -3,6 +3,8 @@
 use super::args::Args;
 use super::child::{children, wait_at_exit};
 use super::control::{Control, Start};
+#[cfg(feature = "authkey")]
+use super::current::AuthKey;
 use super::current::current_process;
 use super::task::Call;
 use super::{Process, Run};
@@ -24,6 +26,8 @@ use std::path::PathBuf;
 pub struct Builder {
     name: Option<String>,
     daemon: bool,
+    #[cfg(feature = "authkey")]
+    authkey: Option<AuthKey>,
     environment: Vec<(OsString, OsString)>,
     directory: Option<PathBuf>,
 }
@@ -42,6 +46,15 @@ impl Builder {
     /// children of a daemon are daemons, whatever is said here.
     pub fn daemon(mut self, daemon: bool) -> Builder {
         self.daemon = daemon;
+        self
+    }
+
+    /// The key of the process, and of its children; ours by default. See [`Current::authkey`].
+    ///
+    /// [`Current::authkey`]: super::Current::authkey
+    #[cfg(feature = "authkey")]
+    pub fn authkey(mut self, key: impl AsRef<[u8]>) -> Builder {
+        self.authkey = Some(AuthKey::new(key.as_ref()));
         self
     }
 
@@ -122,6 +135,8 @@ impl Builder {
             parent_name: current.name().into(),
             parent_pid: std::process::id(),
             daemon,
+            #[cfg(feature = "authkey")]
+            authkey: self.authkey.unwrap_or_else(|| AuthKey::new(current.authkey())),
             lifeline: lifeline.as_ref().map(|lifeline| lifeline.child_end().as_raw_fd()),
             handles,
         };
@@ -142,7 +157,14 @@ impl Builder {
         })
         .map_err(Error::Os)?;
         let child = children.add(started, daemon);
-        Ok(Process { child, control, name: start.name, value: PhantomData })
+        Ok(Process {
+            child,
+            control,
+            name: start.name,
+            #[cfg(feature = "authkey")]
+            authkey: start.authkey,
+            value: PhantomData,
+        })
     }
 }
 

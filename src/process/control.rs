@@ -15,6 +15,8 @@
 //! - C1. A part is written before the words that name it, and a report's words in one write: what
 //!   the words name is whole, also after SIGKILL at any instruction.
 
+#[cfg(feature = "authkey")]
+use super::current::AuthKey;
 use crate::error::Error;
 use crate::error::PanicInfo;
 use crate::message::{decode, encode};
@@ -41,6 +43,9 @@ pub(super) struct Start {
     pub(super) parent_name: String,
     pub(super) parent_pid: u32,
     pub(super) daemon: bool,
+    /// The key that the child shows as its own.
+    #[cfg(feature = "authkey")]
+    pub(super) authkey: AuthKey,
     pub(super) lifeline: Option<RawFd>,
     /// The descriptors that the arguments bring along.
     pub(super) handles: Vec<RawFd>,
@@ -203,6 +208,8 @@ mod tests {
             parent_name: "MainProcess".into(),
             parent_pid: 1,
             daemon: false,
+            #[cfg(feature = "authkey")]
+            authkey: AuthKey::new(b"key"),
             lifeline: None,
             handles: vec![7],
         }

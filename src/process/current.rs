@@ -2,6 +2,12 @@
 
 use super::control::Start;
 use crate::sys::process::{parent_pidfd, wait_for_end};
+#[cfg(feature = "authkey")]
+use crate::sys::socket;
+#[cfg(feature = "authkey")]
+use serde::{Deserialize, Serialize};
+#[cfg(feature = "authkey")]
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
@@ -16,6 +22,31 @@ pub struct Current {
     identity: String,
     daemon: bool,
     parent: Option<Origin>,
+    #[cfg(feature = "authkey")]
+    authkey: OnceLock<AuthKey>,
+}
+
+/// A key that processes of one family share. Not to be printed.
+#[cfg(feature = "authkey")]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AuthKey(Vec<u8>);
+
+#[cfg(feature = "authkey")]
+impl fmt::Debug for AuthKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthKey(..)")
+    }
+}
+
+#[cfg(feature = "authkey")]
+impl AuthKey {
+    pub(super) fn new(key: &[u8]) -> AuthKey {
+        AuthKey(key.to_vec())
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 #[derive(Debug)]
@@ -45,6 +76,8 @@ pub fn current_process() -> &'static Current {
         identity: String::new(),
         daemon: false,
         parent: None,
+        #[cfg(feature = "authkey")]
+        authkey: OnceLock::new(),
     })
 }
 
@@ -83,6 +116,35 @@ impl Current {
     /// Whether this process ends with its parent; its children do too, then.
     pub fn is_daemon(&self) -> bool {
         self.daemon
+    }
+
+    /// The key of this process: 32 random bytes in the main process; in others that of their parent,
+    /// unless [`Builder::authkey`](super::Builder::authkey) gave them another.
+    ///
+    /// Listeners and clients of one family of processes use it to keep all others out.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel has no random bytes.
+    ///
+    /// ```
+    /// use shmkit::{ConnectOptions, ListenerOptions, Process, current_process};
+    ///
+    /// let path = std::env::temp_dir().join(format!("shmkit-family.{}", std::process::id()));
+    /// let text = path.to_string_lossy().into_owned();
+    /// let listener = ListenerOptions::new().authkey(current_process().authkey()).bind::<u32>(&path)?;
+    /// let child = Process::spawn((text,), |path: String| {
+    ///     let options = ConnectOptions::new().authkey(current_process().authkey());
+    ///     options.connect::<u32>(path).unwrap().send(7).unwrap()
+    /// })?;
+    /// assert_eq!(listener.accept()?.recv()?, 7);
+    /// # child.join()?;
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    #[cfg(feature = "authkey")]
+    pub fn authkey(&self) -> &[u8] {
+        let random = || socket::nonce().expect("the kernel has random bytes");
+        self.authkey.get_or_init(|| AuthKey::new(&random())).bytes()
     }
 
     /// What identifies the `number`th child.
@@ -146,6 +208,8 @@ pub(super) fn become_child(start: &Start) -> io::Result<()> {
         identity: start.identity.clone(),
         daemon: start.daemon,
         parent: Some(parent),
+        #[cfg(feature = "authkey")]
+        authkey: start.authkey.clone().into(),
     };
     CURRENT.set(current).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))
 }

@@ -120,6 +120,8 @@ pub struct Process<R = ()> {
     child: Arc<Child>,
     control: Control,
     name: String,
+    #[cfg(feature = "authkey")]
+    authkey: current::AuthKey,
     value: PhantomData<fn() -> R>,
 }
 
@@ -245,6 +247,12 @@ impl<R> Process<R> {
     /// first child of the first.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The key that the process was given, see [`Current::authkey`].
+    #[cfg(feature = "authkey")]
+    pub fn authkey(&self) -> &[u8] {
+        self.authkey.bytes()
     }
 
     /// Whether the process ends with this one.

@@ -10,10 +10,11 @@
 
 use super::error::{GetError, JoinError, PutError};
 use super::layout;
+use super::polled::Polled;
 use crate::error::{Error, Result};
-use crate::lock::bell::Bell;
 use crate::lock::deadline::Deadline;
 use crate::lock::event::EventCount;
+use crate::lock::many::{Bell, Memory};
 use crate::lock::seat::Seat;
 use crate::lock::spin::Spin;
 use crate::region::id::ParticipantId;
@@ -24,6 +25,7 @@ use crate::ring::pages::mapped::Mapped;
 use crate::ring::pages::{NoRun, Pages, Run};
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 /// Looks of a call that does not wait at a slot which is claimed and not finished, before it is
@@ -40,6 +42,7 @@ pub(super) struct Core {
     putting: Spin,
     /// Has one user besides this for each lease of this handle.
     leases: Lease,
+    polled: Polled,
 }
 
 /// Something that is lent to the caller of this handle.
@@ -49,11 +52,7 @@ pub(super) type Lease = Arc<()>;
 #[derive(Clone)]
 struct Events {
     readable: Pinned<EventCount>,
-    #[allow(dead_code, reason = "who polls arms it")]
-    readable_bell: Pinned<Bell>,
     writable: Pinned<EventCount>,
-    #[allow(dead_code, reason = "who polls arms it")]
-    writable_bell: Pinned<Bell>,
     idle: Pinned<EventCount>,
     pages: Pinned<EventCount>,
 }
@@ -66,9 +65,32 @@ impl Drop for Events {
 
 impl Events {
     fn wake_everybody(&self) {
-        for event in [&self.readable, &self.writable, &self.idle, &self.pages] {
+        self.wake_getters();
+        for event in [&self.writable, &self.idle, &self.pages] {
             event.notify_all();
         }
+    }
+
+    /// Wakes all who wait for messages, also those who wait for other things as well.
+    fn wake_getters(&self) {
+        self.readable.notify_all_and(|| self.readable.object().ring());
+    }
+
+    /// Wakes who waits for messages, of which there are `count` more.
+    #[inline(always)]
+    fn announce_messages(&self, count: usize) {
+        let ring = || self.readable.object().ring();
+        if count == 1 {
+            self.readable.notify_one_and(ring);
+        } else {
+            self.readable.notify_all_and(ring);
+        }
+    }
+
+    /// Wakes who waits for room, of which there are `count` slots more.
+    #[inline(always)]
+    fn announce_room(&self, count: usize) {
+        if count == 1 { self.writable.notify_one() } else { self.writable.notify_all() }
     }
 }
 
@@ -102,15 +124,14 @@ impl Core {
             ring: layout::ring(&object)?,
             events: Events {
                 readable: object.pin(layout::READABLE)?,
-                readable_bell: object.pin(layout::READABLE_BELL)?,
                 writable: object.pin(layout::WRITABLE)?,
-                writable_bell: object.pin(layout::WRITABLE_BELL)?,
                 idle: object.pin(layout::IDLE)?,
                 pages: object.pin(layout::PAGES)?,
             },
             getting: Spin::new(),
             putting: Spin::new(),
             leases: Lease::default(),
+            polled: Polled::default(),
         })
     }
 
@@ -120,6 +141,16 @@ impl Core {
 
     pub(super) fn ring(&self) -> &Ring<Frames> {
         &self.ring
+    }
+
+    /// A descriptor that is readable when there is something to get.
+    pub(super) fn poll_fd(&self) -> Result<BorrowedFd<'_>> {
+        self.polled.fd(self.object())
+    }
+
+    /// A descriptor that `poll` always finds readable, and `epoll` refuses.
+    pub(super) fn always_readable(&self) -> BorrowedFd<'_> {
+        self.object().mapping().fd()
     }
 
     /// The longest message that goes into a slot.
@@ -160,7 +191,7 @@ impl Core {
             Ok(count) => count,
             Err(_) => self.wait_put(deadline, || self.ring.push_messages(messages.clone()))?,
         };
-        self.announce(&self.events.readable, count);
+        self.events.announce_messages(count);
         Ok(count)
     }
 
@@ -258,11 +289,13 @@ impl Core {
             has_pages |= head.place != INLINE;
             each(head, message);
         };
-        let count = match self.ring.pop_messages(max, &mut each) {
-            Ok(count) => count,
-            Err(_) => self.wait_get(deadline, || self.ring.pop_messages(max, &mut each))?,
+        let got = match self.ring.pop_messages(max, &mut each) {
+            Ok(count) => Ok(count),
+            Err(_) => self.wait_get(deadline, || self.ring.pop_messages(max, &mut each)),
         };
-        self.announce(&self.events.writable, count);
+        self.polled.settle(&got, &self.events.readable, || self.is_ready());
+        let count = got?;
+        self.events.announce_room(count);
         if has_pages {
             self.events.pages.notify_all();
         }
@@ -276,8 +309,9 @@ impl Core {
         deadline: Deadline,
     ) -> std::result::Result<(Leased<'_, Frames>, Lease), GetError> {
         self.take_seat().map_err(refused_get)?;
-        let leased = self.wait_get(deadline, || self.ring.lease())?;
-        Ok((leased, Lease::clone(&self.leases)))
+        let leased = self.wait_get(deadline, || self.ring.lease());
+        self.polled.settle(&leased, &self.events.readable, || self.is_ready());
+        Ok((leased?, Lease::clone(&self.leases)))
     }
 
     /// After a message was written in place, in the slot or in pages, or was not.
@@ -285,12 +319,12 @@ impl Core {
         if commits {
             run.into_iter().for_each(|run| loan.attach(run));
             loan.commit();
-            self.announce(&self.events.readable, 1);
+            self.events.announce_messages(1);
         } else {
             drop(loan);
             run.into_iter().for_each(|run| self.free_pages(run));
             // What lies behind the slot may be got now; and it may have been the last to be full.
-            self.events.readable.notify_all();
+            self.events.wake_getters();
             self.events.writable.notify_all();
         }
     }
@@ -300,18 +334,18 @@ impl Core {
         drop(lease);
         if !done {
             drop(leased);
-            self.announce(&self.events.readable, 1);
+            self.events.announce_messages(1);
             return;
         }
         let has_pages = leased.release_all();
-        self.announce(&self.events.writable, 1);
+        self.events.announce_room(1);
         if has_pages {
             self.events.pages.notify_all();
         }
         if self.ring.is_all_taken() {
             self.events.idle.notify_all();
             if self.ring.is_closed() {
-                self.events.readable.notify_all(); // it may have been the last of all
+                self.events.wake_getters(); // it may have been the last of all
             }
         }
     }
@@ -353,12 +387,6 @@ impl Core {
     #[inline(always)]
     fn take_seat(&self) -> Result<()> {
         if self.seat.is_taken_by(self.ring.site().own_word()) { Ok(()) } else { self.seat.take() }
-    }
-
-    /// Wakes who waits for what was published.
-    #[inline(always)]
-    fn announce(&self, event: &EventCount, count: usize) {
-        if count == 1 { event.notify_one() } else { event.notify_all() }
     }
 
     /// Takes back what the dead had claimed, and says whether all other handles are gone.
@@ -488,6 +516,31 @@ impl Core {
     }
 }
 
+/// Ready is a queue from which a get would not block, as far as can be told without getting.
+impl Memory for Core {
+    fn is_ready(&self) -> bool {
+        let held = Lease::strong_count(&self.leases) - 1;
+        self.ring.has_next() || self.ring.is_over(held)
+    }
+
+    fn ask(&self) -> bool {
+        // Without a seat (a forked child that cannot have one) a get is an error at once.
+        self.take_seat().is_err() || {
+            let alone = self.look_for_the_dead();
+            self.is_ready() || alone
+        }
+    }
+
+    fn bell(&self) -> Bell<'_> {
+        Bell::Region(self.object())
+    }
+
+    fn arm(&self) -> bool {
+        self.events.readable.arm();
+        true
+    }
+}
+
 impl Clone for Core {
     fn clone(&self) -> Core {
         Core {
@@ -497,6 +550,7 @@ impl Clone for Core {
             getting: Spin::new(),
             putting: Spin::new(),
             leases: Lease::default(),
+            polled: Polled::default(),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::error::Error;
 use crate::lock::deadline::Deadline;
+use crate::lock::many::Memory;
 #[cfg(feature = "serde")]
 use crate::message::{self, Message};
 use crate::region::{Element, Kind, Region};
@@ -23,6 +24,7 @@ use std::fmt;
 use std::marker::PhantomData;
 #[cfg(feature = "serde")]
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 /// A queue of jobs: each is got by one process, and is done when that says so.
@@ -376,6 +378,30 @@ impl<T: fmt::Debug> fmt::Debug for Job<'_, T> {
             .field("value", &self.value)
             .field("attempts", &self.attempts())
             .finish_non_exhaustive()
+    }
+}
+
+impl<T> JoinableQueue<T> {
+    /// A descriptor for `epoll`, readable when there is a job to get, see
+    /// [`Queue::poll_fd`](crate::Queue::poll_fd).
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::poll_fd`](crate::Queue::poll_fd).
+    pub fn poll_fd(&self) -> Result<BorrowedFd<'_>, Error> {
+        self.core.poll_fd()
+    }
+
+    /// This queue as one of several things to wait for.
+    pub(crate) fn awaited(&self) -> impl Memory + '_ {
+        &self.core
+    }
+}
+
+impl<T> AsFd for JoinableQueue<T> {
+    /// As for a [`Queue`](crate::Queue).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.core.poll_fd().unwrap_or_else(|_| self.core.always_readable())
     }
 }
 

@@ -1,9 +1,9 @@
 //! Where the parts of a queue lie in its object.
 //!
 //! ```text
-//! byte 0       128       136    256       264    384    392    400     512      896     then, 128-aligned
-//!      plan    readable  bell   writable  bell   idle   pages  census  ring's   census  slots   pages
-//!                                                                      words    cells
+//! byte 0       128       256       384    392    400     512      896     then, 128-aligned
+//!      plan    readable  writable  idle   pages  census  ring's   census  slots   pages
+//!                                                        words    cells
 //! ```
 //!
 //! Who puts reads the line of `readable` each time, and who gets that of `writable`; both are written
@@ -21,9 +21,7 @@ use crate::ring::pages::{Geometry, Pages};
 
 const PLAN: u64 = 0;
 pub(super) const READABLE: u64 = 128;
-pub(super) const READABLE_BELL: u64 = 136;
 pub(super) const WRITABLE: u64 = 256;
-pub(super) const WRITABLE_BELL: u64 = 264;
 pub(super) const IDLE: u64 = 384;
 pub(super) const PAGES: u64 = 392;
 const CENSUS: u64 = 400;

@@ -12,6 +12,7 @@ mod joinable;
 mod layout;
 mod lend;
 mod options;
+mod polled;
 #[allow(clippy::module_inception, reason = "the type that the module is for")]
 mod queue;
 #[cfg(feature = "serde")]

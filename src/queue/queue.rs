@@ -8,11 +8,13 @@ use super::lend::{Loan, Received};
 use super::typed;
 use crate::error::Error;
 use crate::lock::deadline::Deadline;
+use crate::lock::many::Memory;
 #[cfg(feature = "serde")]
 use crate::message::Message;
 use crate::region::{Element, Kind, Region};
 use std::fmt;
 use std::marker::PhantomData;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 /// A queue of a fixed capacity: any number of processes and threads put messages, and each message
@@ -344,6 +346,68 @@ impl<T: Message> Queue<T> {
     /// The messages as they come, until there will be none any more, or something else goes wrong.
     pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
         std::iter::from_fn(|| self.get().ok())
+    }
+}
+
+impl<T> Queue<T> {
+    /// A descriptor for `poll`, `epoll` and the like, readable when there is something to get: a message,
+    /// or the end of the queue. The same at each call, and one for each handle.
+    ///
+    /// It is readable at first, and from then on whenever something has come since a get by this handle
+    /// last found nothing ([`GetError::Empty`](crate::GetError::Empty),
+    /// [`GetError::Timeout`](crate::GetError::Timeout)). So with level-triggered polling a program may
+    /// get as much as it likes before it polls again; with edge-triggered polling it gets until there is
+    /// nothing. It may be readable in vain: others may have been faster, or something else in the region
+    /// has changed, so get without blocking ([`Queue::try_get`]). Do not read from it. Everybody who
+    /// polls is told of each message, in however many processes, and one of them gets it.
+    ///
+    /// Nobody pays for this before the first call. After it a get that finds nothing costs this process
+    /// a few system calls, and the next message after that costs its sender one more than waking a
+    /// sleeper does; further messages cost it nothing.
+    ///
+    /// What only a waiting call notices is not shown: that the last other process has died without a
+    /// word, or that a sender was stopped or killed between its message and the ring, and nobody has put
+    /// another since. Poll with a timeout where that matters, or use [`wait`](crate::wait()).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`](crate::Error::Os) when this process can have no more descriptors; it takes three,
+    /// one of which is of a kind that a user has 128 of by default (`max_user_instances` of inotify).
+    /// [`Error::WrongProcess`](crate::Error::WrongProcess) in a forked child, if its parent has asked
+    /// for one before: ask a clone.
+    ///
+    /// ```
+    /// use rustix::event::{PollFd, PollFlags, poll};
+    /// use shmkit::{GetError, Queue};
+    ///
+    /// let queue = Queue::<u32>::new(4)?;
+    /// let is_readable = || -> shmkit::Result<bool> {
+    ///     let now = Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 });
+    ///     let fd = queue.poll_fd()?;
+    ///     Ok(poll(&mut [PollFd::new(&fd, PollFlags::IN)], now).map_err(std::io::Error::from)? == 1)
+    /// };
+    /// assert!(is_readable()?); // in vain
+    /// assert!(matches!(queue.try_get(), Err(GetError::Empty)));
+    /// assert!(!is_readable()?);
+    /// queue.put(1)?;
+    /// assert!(is_readable()?);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn poll_fd(&self) -> Result<BorrowedFd<'_>, Error> {
+        self.core.poll_fd()
+    }
+
+    /// This queue as one of several things to wait for.
+    pub(crate) fn awaited(&self) -> impl Memory + '_ {
+        &self.core
+    }
+}
+
+impl<T> AsFd for Queue<T> {
+    /// The descriptor to poll, see [`Queue::poll_fd`]. If there can be none, this is one that `poll`
+    /// finds always readable and `epoll` refuses, so that nobody waits in vain.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.core.poll_fd().unwrap_or_else(|_| self.core.always_readable())
     }
 }
 

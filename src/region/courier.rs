@@ -153,10 +153,15 @@ impl Mailbox {
         (taken, rung)
     }
 
-    /// Takes bells away, as far as no descriptors lie before them: those mean a message.
-    pub(crate) fn hush(&mut self, courier: &Courier) {
-        while courier.peek().is_ok_and(|position| position == BELL) {
-            let _ = courier.next();
+    /// Takes bells away, as far as no descriptors lie before them: those mean a message. Whether the
+    /// socket is silent then; it is not, either, when the peer is gone.
+    pub(crate) fn hush(&mut self, courier: &Courier) -> bool {
+        loop {
+            match courier.peek() {
+                Ok(BELL) => drop(courier.next()),
+                Ok(_) => return false,
+                Err(_) => return true,
+            }
         }
     }
 
@@ -210,12 +215,12 @@ mod tests {
         let mut mailbox = Mailbox::default();
         here.ring();
         here.ring();
-        mailbox.hush(&there);
+        assert!(mailbox.hush(&there));
         assert!(there.peek().is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock));
         here.ring();
         post(&here, 8, 1);
         here.ring();
-        mailbox.hush(&there);
+        assert!(!mailbox.hush(&there));
         assert_eq!(there.peek().unwrap(), 8);
         assert_eq!(mailbox.take(&there, 8, 1).0.unwrap().len(), 1);
         post(&here, 16, 1);

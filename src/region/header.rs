@@ -1,11 +1,12 @@
 //! The first bytes of a region: what it is, and where its tables are.
 //!
 //! ```text
-//! byte   0      8       12      16     20            24            32         40
-//!        magic  format  layout  kind   participants  region_bytes  directory  reserved .. 128
+//! byte   0      8       12      16     20            24            32         40          127
+//!        magic  format  layout  kind   participants  region_bytes  directory  reserved .. ring
 //! 128    participant table, 16 bytes a slot
 //! then   first directory block (128-aligned), then the objects (each 128-aligned)
 //! writer the creator alone, before the region is published; nobody later
+//! ring   nobody reads it: zeros are written here to be noticed (see `region::ear`)
 //! ```
 //!
 //! - H1. `magic` is stored last, with Release; who loads it with Acquire sees a whole header.
@@ -25,6 +26,8 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 pub(crate) const MAGIC: u64 = u64::from_ne_bytes(*b"shmkit\0R");
 /// Grows with every change of the layout of header, participants, directory or any object.
 pub(crate) const FORMAT: u32 = 1;
+/// Where zeros are written to be noticed.
+pub(crate) const RING_AT: u64 = 127;
 /// Objects and hot words start on lines of their own; two 64-byte lines, because processors
 /// prefetch them in pairs.
 pub(crate) const LINE_BYTES: u64 = 128;

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::directory::Directory;
-use super::header::{Geometry, LINE_BYTES, lock_byte};
+use super::header::{Geometry, LINE_BYTES, RING_AT, lock_byte};
 use super::id::{Liveness, Numbers, ParticipantId};
 use super::name;
 use super::participant::{self, Table};
@@ -68,24 +68,29 @@ impl Mapping {
     /// Makes a region of this geometry, attached, visible to nobody else yet.
     pub(crate) fn create(backing: Backing, geometry: Geometry) -> Result<Arc<Mapping>> {
         let tables = geometry.objects_offset();
-        let (fd, path) = match backing {
+        let (fd, unlocked, path) = match backing {
             Backing::Anonymous => {
-                let fd = memory::memfd("shmkit")?;
-                size(fd.as_fd(), geometry.region_bytes)?;
-                memory::seal(fd.as_fd())?;
-                (fd, None)
+                let first = memory::memfd("shmkit")?;
+                size(first.as_fd(), geometry.region_bytes)?;
+                memory::seal(first.as_fd())?;
+                // Writes by the first description are told to nobody: see `memory::touch`.
+                (memory::reopen(first.as_fd())?, first, None)
             }
             Backing::Named(path) => {
                 let fd = memory::nameless_file(0o600)?;
                 size(fd.as_fd(), geometry.region_bytes)?;
                 ofd::lock(fd.as_fd(), lock_byte::USERS, Mode::Shared)?;
-                (fd, Some(path))
+                let unlocked = memory::reopen(fd.as_fd())?;
+                (fd, unlocked, Some(path))
             }
             #[cfg(feature = "shared_memory")]
-            Backing::Segment(fd) => (fd, None),
+            Backing::Segment(fd) => {
+                let unlocked = memory::reopen(fd.as_fd())?;
+                (fd, unlocked, None)
+            }
         };
         back(fd.as_fd(), 0, tables)?;
-        let map = map(fd.as_fd(), geometry.region_bytes)?;
+        let map = map(unlocked.as_fd(), geometry.region_bytes)?;
         let file = memory::stat(fd.as_fd())?.id;
         let mapping = Arc::new(Mapping::with_user(map, geometry, file, path, fd)?);
         fork::exclusive(|| {
@@ -126,7 +131,7 @@ impl Mapping {
             mapping.attached()?; // a forked child that opens what it inherited becomes a user
             return Ok(mapping);
         }
-        let map = map(fd.as_fd(), stat.len_bytes)?;
+        let map = map(memory::reopen(fd.as_fd())?.as_fd(), stat.len_bytes)?;
         let geometry = Geometry::read(view_of(&map, stat.len_bytes))?;
         let mapping = Arc::new(Mapping::with_user(map, geometry, stat.id, path, fd)?);
         let other = fork::exclusive(|| {
@@ -267,6 +272,14 @@ impl Mapping {
         self.give_back(offset, self.geometry.region_bytes - offset)
     }
 
+    /// Tells every [`Ear`](super::ear::Ear) that listens to this region. Never blocks; a signal
+    /// handler may call it.
+    #[cold]
+    pub(crate) fn ring(&self) {
+        // Fails for nobody who has the region open.
+        let _ = memory::touch(self.fd(), RING_AT);
+    }
+
     /// Runs `f` while nobody else changes the tables of the region.
     pub(crate) fn changing<R>(&self, f: impl FnOnce() -> Result<R>) -> Result<R> {
         // Threads of this process share the description, so the byte does not keep them apart.
@@ -310,6 +323,11 @@ impl Attached<'_> {
     pub(crate) fn is_still_me(&self) -> bool {
         self.id.load(Relaxed) == self.me.word()
     }
+
+    /// See [`Mapping::ring`].
+    pub(crate) fn ring(&self) {
+        self.mapping.ring();
+    }
 }
 
 impl Liveness for Attached<'_> {
@@ -329,15 +347,14 @@ impl Numbers for Attached<'_> {
     }
 }
 
-/// Maps the file behind `fd` by a description of its own: a mapping keeps its description alive, in
-/// forked children too, and there the locks of `fd`'s would outlive us.
-fn map(fd: BorrowedFd<'_>, len_bytes: u64) -> Result<MmapRaw> {
+/// Maps the file behind a description that carries no locks and never will: a mapping keeps its
+/// description alive, in forked children too, and there locks would outlive us.
+fn map(unlocked: BorrowedFd<'_>, len_bytes: u64) -> Result<MmapRaw> {
     let len = usize::try_from(len_bytes).map_err(|_| no_memory(len_bytes))?;
     if len == 0 {
         return Err(Error::NotARegion);
     }
     use std::os::fd::AsRawFd;
-    let unlocked = memory::reopen(fd)?;
     MmapOptions::new().len(len).map_raw(unlocked.as_raw_fd()).map_err(|e| match e.raw_os_error() {
         Some(libc::ENOMEM) => no_memory(len_bytes),
         _ => Error::Os(e),

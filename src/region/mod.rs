@@ -7,6 +7,7 @@ pub(crate) mod courier;
 #[cfg(feature = "serde")]
 pub(crate) mod deposit;
 mod directory;
+pub(crate) mod ear;
 mod header;
 pub(crate) mod id;
 mod kind;

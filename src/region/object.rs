@@ -193,6 +193,11 @@ impl Object {
         self.mapping.attached()
     }
 
+    /// Tells those who sleep elsewhere: see [`super::ear`].
+    pub(crate) fn ring(&self) {
+        self.mapping.ring();
+    }
+
     pub(crate) fn mapping(&self) -> &Arc<Mapping> {
         &self.mapping
     }

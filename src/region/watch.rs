@@ -1,29 +1,28 @@
-//! What a receiver that is polled holds besides its socket.
+//! What somebody who is polled holds besides that by which it is rung.
 
-use super::courier::Courier;
 use crate::error::Result;
 use crate::sys::{fork, poll};
-use std::cell::Cell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 
-/// A descriptor that is readable while its own flag is raised, or the socket has a bell, other news
-/// or no peer any more.
+/// A descriptor that is readable while its own flag is raised, or its source is: rung, with other news,
+/// or without a peer any more.
 pub(crate) struct Watch {
     _entries: [fork::Entry; 2],
     set: OwnedFd,
     flag: OwnedFd,
-    raised: Cell<bool>,
+    raised: Mutex<bool>,
 }
 
 impl Watch {
     /// Made with the flag raised.
-    pub(crate) fn new(courier: &Courier) -> Result<Watch> {
+    pub(crate) fn new(source: BorrowedFd<'_>) -> Result<Watch> {
         let flag = poll::flag()?;
         poll::raise(flag.as_fd());
-        let set = poll::any_readable(&[flag.as_fd(), courier.fd()])?;
+        let set = poll::any_readable(&[flag.as_fd(), source])?;
         let entries = [&set, &flag].map(|fd| fork::Entry::blanked_in_child(fd.as_fd()));
         let [of_set, of_flag] = entries;
-        Ok(Watch { _entries: [of_set?, of_flag?], set, flag, raised: Cell::new(true) })
+        Ok(Watch { _entries: [of_set?, of_flag?], set, flag, raised: Mutex::new(true) })
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -31,14 +30,17 @@ impl Watch {
     }
 
     pub(crate) fn raise(&self) {
-        if !self.raised.replace(true) {
-            poll::raise(self.flag.as_fd());
-        }
+        self.change(true, poll::raise);
     }
 
     pub(crate) fn lower(&self) {
-        if self.raised.replace(false) {
-            poll::lower(self.flag.as_fd());
+        self.change(false, poll::lower);
+    }
+
+    fn change(&self, to: bool, by: fn(BorrowedFd<'_>)) {
+        let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *raised, to) != to {
+            by(self.flag.as_fd());
         }
     }
 }

@@ -105,6 +105,13 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, offset: u64, target: &mut [u8]) -> io:
     Ok(())
 }
 
+/// Writes a zero at `offset`, so that `inotify(7)` tells those who watch the file. Not by a memfd's
+/// first description, whose writes newer kernels keep to themselves.
+pub(crate) fn touch(fd: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
+    rustix::io::pwrite(fd, &[0], offset)?;
+    Ok(())
+}
+
 /// Forbids shrinking, growing and further seals for every holder of the memfd.
 pub(crate) fn seal(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(fcntl_add_seals(fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?)

@@ -13,11 +13,11 @@ pub(crate) mod entry;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod identity;
+pub(crate) mod inotify;
 #[cfg(feature = "serde")]
 pub(crate) mod lifeline;
 pub(crate) mod memory;
 pub(crate) mod ofd;
-#[cfg(feature = "serde")]
 pub(crate) mod per_process;
 pub(crate) mod poll;
 #[cfg(feature = "serde")]

@@ -34,6 +34,27 @@ pub(crate) fn wait_readable(fd: BorrowedFd<'_>, timeout: Duration) -> io::Result
     }
 }
 
+/// `poll(2)`: waits until one of `fds` is readable or its peer is gone, at most `timeout`. A signal
+/// ends the wait early, too.
+pub(crate) fn wait_any(fds: &[BorrowedFd<'_>], timeout: Duration) -> io::Result<()> {
+    poll_all(fds, timeout).map(drop)
+}
+
+/// Which of `fds` are readable now, or have lost their peer.
+pub(crate) fn readable(fds: &[BorrowedFd<'_>]) -> io::Result<Vec<bool>> {
+    let looks = poll_all(fds, Duration::ZERO)?;
+    Ok(looks.iter().map(|look| !look.revents().is_empty()).collect())
+}
+
+fn poll_all<'a>(fds: &'a [BorrowedFd<'_>], timeout: Duration) -> io::Result<Vec<PollFd<'a>>> {
+    let mut looks: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+    let timeout = Timespec::try_from(timeout).ok();
+    match poll(&mut looks, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(looks),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// Adds one more to a set made by [`any_readable`]; it leaves the set when it is closed.
 pub(crate) fn add(set: BorrowedFd<'_>, source: BorrowedFd<'_>) -> io::Result<()> {
     Ok(epoll::add(set, source, EventData::new_u64(0), EventFlags::IN)?)

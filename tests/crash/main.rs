@@ -27,6 +27,7 @@ mod shared;
 mod spawn;
 mod step;
 mod value;
+mod wait;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -81,6 +82,7 @@ fn tests() -> Vec<Test> {
     tests.extend(pipe::tests());
     tests.extend(handles::tests());
     tests.extend(spawn::tests());
+    tests.extend(wait::tests());
     tests
 }
 

@@ -54,7 +54,7 @@ fn a_set_lets_every_waiter_go_on_who_then_sees_what_was_written() {
             })
         });
         room.write();
-        room.gate.set();
+        room.gate.set(|| ());
         assert_eq!(waiters.map(|waiter| waiter.join().unwrap()), [1; 2]);
     });
 }
@@ -68,10 +68,10 @@ fn a_pulse_is_not_missed_by_who_came_before_it() {
             room.read()
         });
         room.write();
-        room.gate.set();
+        room.gate.set(|| ());
         room.gate.clear();
         // For who came too late.
-        room.gate.set();
+        room.gate.set(|| ());
         assert_eq!(waiter.join().unwrap(), 1);
     });
 }
@@ -92,7 +92,7 @@ fn whoever_finds_it_set_sees_what_was_written_without_ever_sleeping() {
             }
         });
         room.write();
-        room.gate.set();
+        room.gate.set(|| ());
         looker.join().unwrap();
         other.join().unwrap();
     });
@@ -109,7 +109,7 @@ fn whoever_sees_the_end_of_a_pulse_sees_what_was_written_before_it() {
             }
         });
         room.write();
-        room.gate.set();
+        room.gate.set(|| ());
         clearer.join().unwrap();
         waiter.join().unwrap();
     });
@@ -121,12 +121,12 @@ fn a_second_set_is_not_lost_in_a_clear() {
     loom::model(|| {
         let room = Arc::new(Room::default());
         let thing = Arc::new(AtomicU32::new(0));
-        room.gate.set();
+        room.gate.set(|| ());
         let setter = {
             let (room, thing) = (room.clone(), thing.clone());
             thread::spawn(move || {
                 thing.store(1, Relaxed);
-                room.gate.set();
+                room.gate.set(|| ());
             })
         };
         room.gate.clear();
@@ -142,11 +142,11 @@ fn setters_and_clearers_leave_it_as_the_last_of_them_did() {
     loom::model(|| {
         let room = Arc::new(Room::default());
         let clearer = spawn(&room, |room| room.gate.clear());
-        room.gate.set();
+        room.gate.set(|| ());
         room.gate.clear();
         clearer.join().unwrap();
         assert!(!room.gate.is_set());
-        room.gate.set();
+        room.gate.set(|| ());
         assert!(room.gate.is_set());
     });
 }

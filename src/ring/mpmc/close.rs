@@ -68,6 +68,12 @@ impl<S: Site> Ring<S> {
             || words.scars.returned.load(Relaxed) != 0
     }
 
+    /// As [`Ring::has_value`], after what was given up is out of the way.
+    pub(crate) fn has_next(&self) -> bool {
+        self.step_over_voids();
+        self.has_value()
+    }
+
     /// Whether everything was taken out: an estimate, but sure when nobody pops.
     pub(crate) fn is_all_taken(&self) -> bool {
         let words = self.site.words();
