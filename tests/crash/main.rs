@@ -16,6 +16,7 @@ mod lock;
 mod mpmc;
 mod pipe;
 mod proof;
+mod queue_large;
 mod region;
 mod ring;
 mod rlock;
@@ -76,6 +77,7 @@ fn tests() -> Vec<Test> {
     tests.extend(rwlock::tests());
     tests.extend(ring::tests());
     tests.extend(mpmc::tests());
+    tests.extend(queue_large::tests());
     tests.extend(pipe::tests());
     tests.extend(handles::tests());
     tests.extend(spawn::tests());
