@@ -64,9 +64,9 @@ pub use {
 pub use {
     listener::{AcceptError, ConnectError, ConnectOptions, Listener, ListenerOptions, connect},
     message::Message,
-    queue::Job,
     process::{
         Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,
         parent_process,
     },
+    queue::Job,
 };

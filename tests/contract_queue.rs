@@ -525,17 +525,6 @@ fn the_place_of_the_dead_is_taken_by_others_without_confusion() {
 }
 
 #[test]
-fn handles_do_not_travel_through_a_queue_and_stay_where_they_are() {
-    let queue = Queue::<Option<Value<u32>>>::new(2).unwrap();
-    let value = Value::new(5).unwrap();
-    let Err(PutError::Encode(Some(back), why)) = queue.put(Some(value)) else { panic!() };
-    assert!(why.contains("do not travel through a queue"), "{why}");
-    assert_eq!((back.get(), queue.len()), (5, 0));
-    queue.put(None).unwrap();
-    assert!(queue.get().unwrap().is_none());
-}
-
-#[test]
 fn options_and_their_limits() {
     assert!(matches!(Queue::<u32>::new(0), Err(Error::InvalidArgument(_))));
     assert!(matches!(Queue::<u32>::new(usize::MAX), Err(Error::InvalidArgument(_))));

@@ -26,6 +26,16 @@ impl Deadline {
         now().checked_add(timeout).map_or(Deadline::Never, Deadline::At)
     }
 
+    /// This deadline, but not before `patience` from now.
+    #[cfg(feature = "serde")]
+    pub(crate) fn at_least(self, patience: Duration) -> Deadline {
+        match (self, Deadline::after(patience)) {
+            (Deadline::At(end), Deadline::At(soonest)) => Deadline::At(end.max(soonest)),
+            (Deadline::Now, soonest) => soonest,
+            (later, _) => later,
+        }
+    }
+
     /// Whether it is too late to wait. Once true, always true.
     pub fn has_passed(self) -> bool {
         self.remaining() == Some(Duration::ZERO)

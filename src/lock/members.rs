@@ -112,6 +112,12 @@ impl Member {
         })
     }
 
+    /// Whether somebody alive has a handle by this cell.
+    #[cfg(feature = "serde")]
+    pub fn is_taken(&self, who: &impl Liveness) -> bool {
+        owner(self.0.load(Relaxed)).is_some_and(|id| !who.is_dead(id))
+    }
+
     fn is_dead(&self, who: &impl Liveness) -> bool {
         owner(self.0.load(Relaxed)).is_some_and(|id| who.is_dead(id))
     }

@@ -239,12 +239,12 @@ impl RawLock {
     }
 
     /// Wakes who is next, after the lock was freed from `word`.
-    fn wake_next(&self, word: u64) {
+    fn wake_next(&self, mut word: u64) {
         if word & STARVING != 0 {
             if futex::wake_high(&self.word, 1) != 0 {
                 return; // I2: whoever that was announces for the sleepers on the low half.
             }
-            self.end_starvation();
+            word |= self.end_starvation();
         }
         if word & WAITERS != 0 {
             futex::wake_low(&self.word, 1);
@@ -271,17 +271,19 @@ impl RawLock {
         false
     }
 
-    /// Opens the free lock to newcomers again: nobody slept on the high half. Whoever takes the lock
-    /// meanwhile sees to it in turn.
-    fn end_starvation(&self) {
+    /// Opens the free lock to newcomers again: nobody slept on the high half. Returns the flags that
+    /// it takes away; WAITERS is one of them, because a newcomer may be about to sleep on the low
+    /// half, behind nobody. Whoever takes the lock meanwhile sees to both in turn.
+    fn end_starvation(&self) -> u64 {
         // Relaxed, here and below: publishes nothing, and keeps the release sequence.
         let mut word = self.word.load(Relaxed);
         while owner(word).is_none() && word & STARVING != 0 {
-            match self.word.compare_exchange(word, word & !STARVING, Relaxed, Relaxed) {
-                Ok(_) => return,
+            match self.word.compare_exchange(word, word & ABANDONED, Relaxed, Relaxed) {
+                Ok(_) => return word & (STARVING | WAITERS),
                 Err(now) => word = now,
             }
         }
+        FREE
     }
 
     /// Declares what the lock protects repaired: later owners acquire it clean.

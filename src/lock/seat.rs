@@ -95,6 +95,16 @@ impl Seat {
         self.census.is_alone(&self.cells, who.me(), &who)
     }
 
+    /// What tells whether anybody alive has a handle, at a microsecond for each who has.
+    #[cfg(feature = "serde")]
+    pub(crate) fn presence(&self) -> impl Fn() -> bool + Send + use<> {
+        let (census, cells) = (self.census.clone(), self.cells.clone());
+        move || {
+            let who = census.object().attached();
+            who.is_ok_and(|who| cells.iter().any(|cell| cell.is_taken(&who)))
+        }
+    }
+
     /// Whether it is time to ask [`Seat::is_alone`] and the like, for a call that does not wait: a
     /// handle has gone in order, or a child of this process has ended, since this was asked last; or
     /// this was asked often.

@@ -43,13 +43,14 @@
 //!   [`RawSemaphore::forget`], and where a gift would exceed the bound.
 //! - I6. WAITERS stays while anybody may be asleep. It goes when a wake-up has found fewer sleepers
 //!   than it had permits to offer, and the word has not changed since: then permits were to be
-//!   had ever since, and nobody has gone to sleep.
+//!   had ever since, and nobody has gone to sleep. And it goes with STARVING, before a wake-up of all.
 //! - I7. STARVING is set by a waiter that looks in vain a millisecond after its first sleep or later,
 //!   and goes when a call finds nobody asleep on `late`. While it stands, free permits are reserved:
 //!   only those take one who have slept for it, or who cannot. A waiter reads `late` before it sees
 //!   that there is no permit, and permits are added before `late` is moved, so it is called or
 //!   does not fall asleep.
-//!   (A newcomer that lets others pass sleeps although there are permits: for one nap at most.)
+//!   (A newcomer that lets others pass sleeps although there are permits: for one nap at most, and
+//!   not beyond the end of STARVING.)
 //!
 //! # Fairness
 //!
@@ -107,6 +108,8 @@ use std::time::Duration;
 const WAITERS: u64 = 1 << 31;
 /// Somebody who has waited for long may be asleep on `late`.
 const STARVING: u64 = 1 << 63;
+/// As many as a wake-up can be for.
+const EVERYBODY: u32 = u32::MAX;
 /// Most permits that a semaphore can have.
 pub const MAX: u32 = (1 << 31) - 1;
 /// The bits of a stamp.
@@ -470,10 +473,11 @@ impl<'a> RawSemaphore<'a> {
             // call, Release: partner is the load in `acquire_contended`.
             self.late.fetch_add(1, Release);
             match futex::wake(self.late, permits) {
-                0 => {
-                    self.end_starvation();
-                    left &= !STARVING;
+                0 if self.end_starvation() => {
+                    futex::wake_low(self.word, EVERYBODY); // I6
+                    return;
                 }
+                0 => left &= !STARVING,
                 woken => permits -= permits.min(woken as u32),
             }
         }
@@ -488,15 +492,20 @@ impl<'a> RawSemaphore<'a> {
 
     /// Opens the free permits to newcomers again: nobody was there to be called. Who has gone to sleep
     /// since then, did so when there was no permit, and is called by who has added those of now.
-    fn end_starvation(self) {
+    ///
+    /// Says whether newcomers may have let somebody pass meanwhile: they are asleep, or about to be,
+    /// behind nobody. WAITERS goes, too, so that the latter see that something has changed.
+    fn end_starvation(self) -> bool {
         // Relaxed, here and below: publishes nothing.
         let mut now = self.word.load(Relaxed);
         while available(now) != 0 && now & STARVING != 0 {
-            match self.word.compare_exchange_weak(now, now & !STARVING, Relaxed, Relaxed) {
-                Ok(_) => return,
+            let opened = now & !(STARVING | WAITERS);
+            match self.word.compare_exchange_weak(now, opened, Relaxed, Relaxed) {
+                Ok(_) => return now & WAITERS != 0,
                 Err(changed) => now = changed,
             }
         }
+        false
     }
 
     #[inline(always)]

@@ -322,6 +322,12 @@ impl Core {
         self.events.wake_everybody();
     }
 
+    /// What tells whether anybody has a handle.
+    #[cfg(feature = "serde")]
+    pub(super) fn presence(&self) -> impl Fn() -> bool + Send + use<> {
+        self.seat.presence()
+    }
+
     /// Waits until all that was put is done with, at most until `deadline`.
     pub(super) fn join(&self, deadline: Deadline) -> std::result::Result<(), JoinError> {
         self.take_seat().map_err(|why| JoinError::Os(why.into()))?;

@@ -34,6 +34,8 @@ pub enum GetError {
     Disconnected,
     /// The message could not be decoded as the queue's type, and is gone; the text says why.
     Decode(String),
+    /// A handle in the message has gone with who put it; so is the message.
+    HandleGone,
     /// Somebody has left nonsense in the queue.
     Corrupt,
     /// The kernel refused.
@@ -118,6 +120,7 @@ impl fmt::Display for GetError {
             GetError::Timeout => Error::Timeout.fmt(f),
             GetError::Disconnected => Error::Disconnected.fmt(f),
             GetError::Decode(why) => write!(f, "cannot decode the message: {why}"),
+            GetError::HandleGone => Error::HandleGone.fmt(f),
             GetError::Corrupt => f.write_str("somebody has left nonsense in the queue"),
             GetError::Os(e) => e.fmt(f),
         }
@@ -171,6 +174,7 @@ impl From<GetError> for Error {
             GetError::Timeout => Error::Timeout,
             GetError::Disconnected => Error::Disconnected,
             GetError::Decode(why) => Error::Decode(why),
+            GetError::HandleGone => Error::HandleGone,
             GetError::Corrupt => Error::Corrupt("messages of a queue"),
             GetError::Os(e) => e.into(),
         }

@@ -6,6 +6,8 @@ use super::core::Core;
 use super::core::Lease;
 use super::error::JoinError;
 #[cfg(feature = "serde")]
+use super::handles::fetched;
+#[cfg(feature = "serde")]
 use super::{
     error::{GetError, PutError},
     typed,
@@ -179,8 +181,7 @@ impl<T: Message> JoinableQueue<T> {
     /// # Errors
     ///
     /// The value comes back: [`PutError::Disconnected`] when the queue is closed, or is full and
-    /// nobody is left; [`PutError::TooLarge`]; [`PutError::Encode`], also for a value with handles to
-    /// shared objects in it, which a [`Pipe`](crate::Pipe) carries. [`PutError::Os`] when a forked
+    /// nobody is left; [`PutError::TooLarge`]; [`PutError::Encode`]; [`PutError::Os`] when a forked
     /// child cannot become a user of the queue.
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         typed::put(&self.core, value, Deadline::Never)
@@ -245,7 +246,7 @@ impl<T: Message> JoinableQueue<T> {
     /// [`GetError::Disconnected`] when the queue is closed and all is done, or nothing is there and
     /// nobody else is left; this handle's own jobs do not count.
     /// [`GetError::Decode`] for a message that is no `T`, which is gone then;
-    /// [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become a user of the queue.
+    /// [`GetError::HandleGone`]; [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become a user of the queue.
     pub fn get(&self) -> Result<Job<'_, T>, GetError> {
         Job::next(&self.core, Deadline::Never)
     }
@@ -313,12 +314,12 @@ impl<'a, T: Message> Job<'a, T> {
         if leased.is_redelivered() {
             leased.count_attempt();
         }
-        let value = match leased.message() {
+        let value = match leased.parts() {
             // Copied, so that the value's own code sees bytes that stay as they are.
-            Some(bytes) => message::with_scratch(|scratch| {
+            Some((bytes, trailer)) => message::with_scratch(|scratch| {
                 scratch.clear();
                 scratch.extend_from_slice(bytes);
-                message::decode(scratch).map_err(GetError::Decode)
+                typed::decoded(scratch, fetched(trailer, deadline))
             }),
             None => Err(GetError::Corrupt),
         };

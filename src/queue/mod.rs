@@ -6,6 +6,8 @@
 
 mod core;
 mod error;
+#[cfg(feature = "serde")]
+mod handles;
 mod joinable;
 mod layout;
 mod lend;

@@ -224,8 +224,7 @@ impl<T: Message> Queue<T> {
     /// # Errors
     ///
     /// The value comes back: [`PutError::Disconnected`] when the queue is closed, or is full and
-    /// nobody is left; [`PutError::TooLarge`]; [`PutError::Encode`], also for a value with handles to
-    /// shared objects in it, which a [`Pipe`](crate::Pipe) carries. [`PutError::Os`] when a forked
+    /// nobody is left; [`PutError::TooLarge`]; [`PutError::Encode`]; [`PutError::Os`] when a forked
     /// child cannot become a user of the queue.
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         typed::put(&self.core, value, Deadline::Never)
@@ -290,7 +289,7 @@ impl<T: Message> Queue<T> {
     /// [`GetError::Disconnected`] when the queue is closed and nothing is left, or nobody else is;
     /// what another process has borrowed counts as left, for it may come back.
     /// [`GetError::Decode`] for a message that is no `T`, which is gone then;
-    /// [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become a user of the queue.
+    /// [`GetError::HandleGone`]; [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become a user of the queue.
     pub fn get(&self) -> Result<T, GetError> {
         typed::get(&self.core, Deadline::Never)
     }

@@ -5,6 +5,8 @@
 
 use super::core::Core;
 use super::error::{GetError, PutError};
+use super::handles::{Fetched, fetched};
+use crate::error::Error;
 use crate::lock::deadline::Deadline;
 use crate::message::{self, Message, SMALL_BYTES};
 use crate::region::transfer;
@@ -16,44 +18,70 @@ const BATCH_BYTES: usize = 64 << 10;
 /// And up to this many: as many as the ring claims at once.
 const BATCH: usize = 128;
 
-const HANDLES: &str = "handles to shared objects do not travel through a queue: \
-    pass them as arguments or send them through a pipe";
-
 #[inline]
 pub(super) fn put<T: Message>(
     core: &Core,
     value: T,
     deadline: Deadline,
 ) -> Result<(), PutError<T>> {
-    let put = encoded(&value, |message| {
-        if message.len() > core.inline_bytes() {
-            return core.put_long(message, deadline);
-        }
-        core.put(message, deadline)
-    });
-    match put {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(why)) => Err(why.with(value)),
-        Err(why) => Err(PutError::Encode(value, why)),
+    put_one(core, &value, deadline).map_err(|why| why.with(value))
+}
+
+#[inline]
+fn put_one<T: Message>(core: &Core, value: &T, deadline: Deadline) -> Result<(), PutError<()>> {
+    match encoded(value, |message| put_plain(core, message, deadline)) {
+        Ok(put) => put,
+        Err(Unencoded::HasHandles) => put_with_handles(core, value, deadline),
+        Err(Unencoded::Failed(why)) => Err(PutError::Encode((), why)),
     }
+}
+
+#[inline]
+fn put_plain(core: &Core, message: &[u8], deadline: Deadline) -> Result<(), PutError<()>> {
+    if message.len() > core.inline_bytes() {
+        return core.put_long(message, deadline);
+    }
+    core.put(message, deadline)
+}
+
+/// Why a value was not encoded by [`encoded`].
+enum Unencoded {
+    /// There are handles to shared objects in it: [`put_with_handles`] is for that.
+    HasHandles,
+    Failed(String),
 }
 
 /// Runs `f` on the encoded value.
 #[inline]
-fn encoded<T: Message, R>(value: &T, f: impl FnOnce(&[u8]) -> R) -> Result<R, String> {
+fn encoded<T: Message, R>(value: &T, f: impl FnOnce(&[u8]) -> R) -> Result<R, Unencoded> {
     if transfer::is_under_way() {
-        return apart(value, f);
+        // By code of a value that is itself being encoded: the handles of this one are not to go
+        // with that.
+        return Err(Unencoded::HasHandles);
     }
-    message::with_bytes(value, f)
-        .map_err(|why| if transfer::take_stranded() { HANDLES.into() } else { why })
+    message::with_bytes(value, f).map_err(|why| match transfer::take_stranded() {
+        true => Unencoded::HasHandles,
+        false => Unencoded::Failed(why),
+    })
 }
 
-/// As [`encoded`], by code of a value that is itself being encoded: the handles of this one are not
-/// to go with that.
+/// Puts a value in which there may be handles.
 #[cold]
-fn apart<T: Message, R>(value: &T, f: impl FnOnce(&[u8]) -> R) -> Result<R, String> {
+fn put_with_handles<T: Message>(
+    core: &Core,
+    value: &T,
+    deadline: Deadline,
+) -> Result<(), PutError<()>> {
     let (bytes, outgoing) = transfer::collect(|| message::encode(value));
-    if outgoing.fds().len() > 0 { Err(HANDLES.into()) } else { bytes.map(|bytes| f(&bytes)) }
+    match bytes {
+        Ok(bytes) if outgoing.fds().len() == 0 => put_plain(core, &bytes, deadline),
+        Ok(bytes) => core.put_with_handles(&bytes, outgoing, deadline),
+        Err(why) => Err(match outgoing.failure(why) {
+            Error::Os(e) => PutError::Os(e),
+            Error::Encode(why) => PutError::Encode((), why),
+            other => PutError::Encode((), other.to_string()),
+        }),
+    }
 }
 
 pub(super) fn put_many<T: Message>(
@@ -80,7 +108,8 @@ fn put_batch<T: Message>(
     message::with_scratch(|bytes| {
         bytes.clear();
         let (mut ends, mut refused) = (Vec::with_capacity(values.len().min(BATCH)), Ok(()));
-        let mut long = None;
+        // What ends the batch: a value that goes on its own, after those before it.
+        let (mut long, mut special) = (None, None);
         for value in values.iter().take(BATCH) {
             let add = encoded(value, |message| {
                 let start = bytes.len();
@@ -91,8 +120,13 @@ fn put_batch<T: Message>(
                     long = Some(start);
                 }
             });
-            refused = add.map_err(|why| PutError::Encode((), why));
-            if refused.is_err() || long.is_some() || bytes.len() >= BATCH_BYTES {
+            match add {
+                Ok(()) => {}
+                Err(Unencoded::HasHandles) => special = Some(value),
+                Err(Unencoded::Failed(why)) => refused = Err(PutError::Encode((), why)),
+            }
+            let alone = long.is_some() || special.is_some();
+            if refused.is_err() || alone || bytes.len() >= BATCH_BYTES {
                 break;
             }
         }
@@ -107,10 +141,14 @@ fn put_batch<T: Message>(
                 Err(why) => return (sent, Err(why)),
             }
         }
-        // A long one goes on its own, after those before it.
-        if let Some(start) = long {
-            refused = core.put_long(&bytes[start..], deadline);
-            sent += usize::from(refused.is_ok());
+        let alone = match (long, special) {
+            (Some(start), _) => Some(core.put_long(&bytes[start..], deadline)),
+            (None, Some(value)) => Some(put_with_handles(core, value, deadline)),
+            (None, None) => None,
+        };
+        if let Some(put) = alone {
+            sent += usize::from(put.is_ok());
+            refused = put;
         }
         (sent, refused)
     })
@@ -139,17 +177,31 @@ fn get_small<T: Message>(core: &Core, deadline: Deadline) -> Result<T, GetError>
 
 fn get_large<T: Message>(core: &Core, deadline: Deadline) -> Result<T, GetError> {
     message::with_scratch(|bytes| {
-        let mut is_there = false;
-        core.get_some(1, deadline, |_, message| {
+        let mut handles = Err(GetError::Corrupt);
+        core.get_some(1, deadline, |head, message| {
             bytes.clear();
-            is_there = message.is_some();
-            bytes.extend_from_slice(message.unwrap_or_default());
+            handles = taken(head, message, bytes, deadline);
         })?;
-        if !is_there {
-            return Err(GetError::Corrupt);
-        }
-        message::decode(bytes).map_err(GetError::Decode)
+        decoded(bytes, handles)
     })
+}
+
+/// Adds a message to `bytes`, and fetches its handles.
+fn taken(head: &Head, message: Option<&[u8]>, bytes: &mut Vec<u8>, deadline: Deadline) -> Fetched {
+    let parts = message.and_then(|message| head.split(message));
+    let (message, trailer) = parts.ok_or(GetError::Corrupt)?;
+    bytes.extend_from_slice(message);
+    fetched(trailer, deadline)
+}
+
+/// The value in a message that came with these handles.
+pub(super) fn decoded<T: Message>(bytes: &[u8], handles: Fetched) -> Result<T, GetError> {
+    let handles = handles?;
+    let value = match handles.is_empty() {
+        true => message::decode(bytes),
+        false => transfer::provide(handles, || message::decode(bytes)),
+    };
+    value.map_err(GetError::Decode)
 }
 
 pub(super) fn get_many<T: Message>(
@@ -179,19 +231,18 @@ fn get_batch<T: Message>(
 ) -> Result<(), GetError> {
     message::with_scratch(|bytes| {
         bytes.clear();
-        let mut ends: Vec<Option<usize>> = Vec::with_capacity(max.min(BATCH));
-        core.get_some(max.min(BATCH), deadline, |_: &Head, message| {
-            bytes.extend_from_slice(message.unwrap_or_default());
-            ends.push(message.map(|_| bytes.len()));
+        let mut parts: Vec<(usize, Fetched)> = Vec::with_capacity(max.min(BATCH));
+        core.get_some(max.min(BATCH), deadline, |head, message| {
+            let handles = taken(head, message, bytes, deadline);
+            parts.push((bytes.len(), handles));
         })?;
         let (mut start, mut wrong) = (0, None);
-        for end in ends {
-            match end.map(|end| message::decode(&bytes[start..end])) {
-                Some(Ok(value)) => values.push(value),
-                Some(Err(why)) => wrong = Some(GetError::Decode(why)),
-                None => wrong = Some(GetError::Corrupt),
+        for (end, handles) in parts {
+            match decoded(&bytes[start..end], handles) {
+                Ok(value) => values.push(value),
+                Err(why) => wrong = Some(why),
             }
-            start = end.unwrap_or(start);
+            start = end;
         }
         // Those that are right come first: they are taken out of the queue.
         wrong.filter(|_| values.is_empty()).map_or(Ok(()), Err)

@@ -4,6 +4,8 @@
 //! objects. Every shared object lives in one: in a region of its own, or packed with others.
 
 pub(crate) mod courier;
+#[cfg(feature = "serde")]
+pub(crate) mod deposit;
 mod directory;
 mod header;
 pub(crate) mod id;

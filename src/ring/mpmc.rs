@@ -76,10 +76,10 @@
 
 #![allow(unsafe_code)]
 
-mod guard;
 mod close;
 #[cfg(not(loom))]
 pub(crate) mod frames;
+mod guard;
 #[cfg(any(test, loom))]
 pub(super) mod heap;
 #[cfg(not(loom))]

@@ -27,3 +27,5 @@ pub(crate) mod socket;
 pub(crate) mod stdio;
 #[cfg(feature = "serde")]
 pub(crate) mod takeover;
+#[cfg(feature = "serde")]
+pub(crate) mod thread;

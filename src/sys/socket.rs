@@ -56,6 +56,43 @@ pub(crate) fn open_to_all(path: &Path) -> io::Result<()> {
     Ok(fs::chmod(path, Mode::from_raw_mode(0o666))?)
 }
 
+/// Bytes of an address without a file.
+pub(crate) const NAME_BYTES: usize = 16;
+
+/// Where nobody listens who does not know the bytes.
+fn abstract_address(name: &[u8; NAME_BYTES]) -> io::Result<SocketAddrUnix> {
+    let mut text = *b"shmkit-0123456789abcdef0123456789abcdef";
+    for (pair, byte) in text[7..].chunks_exact_mut(2).zip(name) {
+        pair.copy_from_slice(&[
+            b"0123456789abcdef"[usize::from(byte >> 4)],
+            b"0123456789abcdef"[usize::from(byte & 15)],
+        ]);
+    }
+    Ok(SocketAddrUnix::new_abstract_name(&text)?)
+}
+
+/// A name that nobody else has.
+pub(crate) fn random_name() -> io::Result<[u8; NAME_BYTES]> {
+    let mut name = [0; NAME_BYTES];
+    name.copy_from_slice(&nonce()?[..NAME_BYTES]);
+    Ok(name)
+}
+
+/// [`listen`] at an address that is gone when the socket is.
+pub(crate) fn listen_at_name(name: &[u8; NAME_BYTES]) -> io::Result<OwnedFd> {
+    let socket = unconnected()?;
+    net::bind(&socket, &abstract_address(name)?)?;
+    net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+/// [`connect`] to an address of [`listen_at_name`].
+pub(crate) fn connect_to_name(name: &[u8; NAME_BYTES]) -> io::Result<OwnedFd> {
+    let socket = unconnected()?;
+    net::connect(&socket, &abstract_address(name)?)?;
+    Ok(socket)
+}
+
 /// `connect(2)`: does not wait to be accepted, and `WouldBlock` when too many do.
 /// `ConnectionRefused` when nobody listens at `path`.
 pub(crate) fn connect(path: &Path) -> io::Result<OwnedFd> {

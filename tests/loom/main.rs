@@ -7,6 +7,7 @@
 mod barrier;
 mod bell;
 mod cell;
+mod census;
 mod elements;
 mod event;
 mod gate;

@@ -255,6 +255,21 @@ fn who_was_passed_by_starves_and_is_called() {
 }
 
 #[test]
+fn who_lets_the_starving_pass_is_woken_when_there_are_none_any_more() {
+    loom::model(|| {
+        let (gate, [a, b, c]) = (gate(0, 3), people());
+        model::let_caps_strike(1);
+        // Starves if its first sleep ended by itself, and may have the permit without a second one.
+        let early = spawn(&gate, &b, |gate, b| gate.pass(&b));
+        let late = spawn(&gate, &c, |gate, c| gate.pass(&c));
+        assert!(gate.raw().release(1));
+        early.join().unwrap();
+        late.join().unwrap();
+        assert!(gate.try_acquire(&a));
+    });
+}
+
+#[test]
 fn a_sleeper_that_gives_up_does_not_keep_the_wake_up_of_another() {
     loom::model(|| {
         let (gate, [_, b, c]) = (gate(0, 3), people());

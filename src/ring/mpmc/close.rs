@@ -101,3 +101,10 @@ impl<S: Site> Ring<S> {
         true
     }
 }
+
+#[cfg(all(test, loom))]
+#[path = "../../../tests/loom/queue.rs"]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+#[path = "close_tests.rs"]
+mod tests;

@@ -1,8 +1,8 @@
 //! A ring in a region whose slots hold byte messages, of a size that is chosen when it is made.
 //!
 //! ```text
-//! slot   0        8     16          20       22     24
-//!        control  len   first page  attempts place  message, up to `inline_bytes`
+//! slot   0        8     16          20       22     23      24
+//!        control  len   first page  attempts place  trailer message, up to `inline_bytes`
 //! ```
 //!
 //! A longer message lies in pages beside the ring ([`super::outside`]).
@@ -29,20 +29,29 @@ use std::ptr::NonNull;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Head {
-    /// Length of the message in bytes.
+    /// Length of the message in bytes, its trailer included.
     pub(crate) len: u64,
     /// Where it is, if that is not the slot.
     pub(crate) first_page: u32,
     /// How often it was given back and handed out again.
     pub(crate) attempts: u16,
     /// [`INLINE`], or another place.
-    pub(crate) place: u16,
+    pub(crate) place: u8,
+    /// So many of the message's last bytes are not for who reads it as bytes.
+    pub(crate) trailer: u8,
 }
 
 /// The message follows its head.
-pub(crate) const INLINE: u16 = 0;
+pub(crate) const INLINE: u8 = 0;
 /// The message lies in pages.
-pub(crate) const OUTSIDE: u16 = 1;
+pub(crate) const OUTSIDE: u8 = 1;
+
+impl Head {
+    /// The message without its trailer, and the trailer.
+    pub(crate) fn split<'a>(&self, message: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        message.split_at_checked(message.len().checked_sub(self.trailer.into())?)
+    }
+}
 
 const CONTROL_BYTES: usize = size_of::<AtomicU64>();
 /// Bytes of a slot before the message.
@@ -247,9 +256,19 @@ impl Reserved<'_, Frames> {
         unsafe { std::slice::from_raw_parts(site.place(index, HEAD_BYTES), len) }
     }
 
+    /// The place of the slot in the order of all, for [`Ring::is_past`].
+    pub(crate) fn at(&self) -> u64 {
+        self.position() << 16
+    }
+
     /// Says that the first `len` bytes of the place are the message.
     pub(crate) fn set_len(&mut self, len: usize) {
         **self = Head { len: len as u64, ..Head::default() };
+    }
+
+    /// Says, after the length was set, that the last bytes of the message are its trailer.
+    pub(crate) fn set_trailer(&mut self, len: u8) {
+        self.trailer = len;
     }
 }
 
@@ -257,9 +276,14 @@ impl Leased<'_, Frames> {
     /// The message; `None` if what the head says cannot be true.
     #[inline]
     pub(crate) fn message(&self) -> Option<&[u8]> {
+        Some(self.parts()?.0)
+    }
+
+    /// The message and its trailer.
+    pub(crate) fn parts(&self) -> Option<(&[u8], &[u8])> {
         let (site, index) = self.slot();
         // SAFETY: F1, I4: a slot in bounds, which is ours while `self` lives.
-        unsafe { message_in(site, index, self.position() << 16, self) }
+        self.split(unsafe { message_in(site, index, self.position() << 16, self) }?)
     }
 
     /// Counts that the message is handed out once more.

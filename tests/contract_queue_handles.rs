@@ -1,0 +1,218 @@
+//! Do handles to shared objects travel through queues, and fail alone when they cannot?
+
+#![cfg(feature = "takeover")]
+
+mod common;
+
+use common::{LONG, fork, join, kill, park, reap};
+use serde::{Deserialize, Serialize};
+use shmkit::{
+    Array, Connection, Event, GetError, JoinableQueue, Lock, Pipe, Process, PutError, Queue,
+    QueueOptions, RecvError,
+};
+
+#[derive(Serialize, Deserialize)]
+enum Note {
+    Plain(u64),
+    Line(Connection<u64>),
+    Reply(Queue<u64>),
+    Data { numbers: Array<u64>, ready: Event, padding: Vec<u8> },
+}
+
+fn get(queue: &Queue<Note>) -> Note {
+    queue.get_timeout(LONG).unwrap()
+}
+
+#[test]
+fn a_connection_goes_through_a_queue_and_carries_on() {
+    let queue = Queue::new(4).unwrap();
+    let (here, there) = Pipe::<u64>::new().unwrap();
+    let child = Process::spawn((queue.clone(),), |queue: Queue<Note>| {
+        let Note::Line(line) = get(&queue) else { panic!("something else") };
+        line.send(line.recv().unwrap() + 1).unwrap();
+    });
+    queue.put(Note::Line(there)).unwrap();
+    here.send(41).unwrap();
+    assert_eq!(here.recv_timeout(LONG).unwrap(), 42);
+    join(&child.unwrap()).unwrap();
+    assert!(matches!(here.recv_timeout(LONG), Err(RecvError::Disconnected)));
+}
+
+#[test]
+fn each_question_brings_the_queue_for_its_answer() {
+    let questions = Queue::new(4).unwrap();
+    let child = Process::spawn((questions.clone(),), |questions: Queue<Note>| {
+        for _ in 0..3 {
+            let Note::Reply(answers) = get(&questions) else { panic!("something else") };
+            answers.put(7).unwrap();
+        }
+    });
+    for _ in 0..3 {
+        let answers = Queue::new(1).unwrap();
+        questions.put(Note::Reply(answers.clone())).unwrap();
+        assert_eq!(answers.get_timeout(LONG).unwrap(), 7);
+        assert!(matches!(answers.get_timeout(LONG), Err(GetError::Disconnected)));
+    }
+    join(&child.unwrap()).unwrap();
+}
+
+#[test]
+fn several_handles_go_with_a_message_of_any_length() {
+    for padding in [0, 100, 1 << 20] {
+        let queue = QueueOptions::new(2).inline_bytes(64).queue().unwrap();
+        let child = Process::spawn((queue.clone(),), |queue: Queue<Note>| {
+            let Note::Data { numbers, ready, padding } = get(&queue) else { panic!("other") };
+            assert!(padding.iter().all(|byte| *byte == 5));
+            numbers.set(1, padding.len() as u64).unwrap();
+            ready.set();
+        });
+        let (numbers, ready) = (Array::zeroed(2).unwrap(), Event::new().unwrap());
+        let data = Note::Data {
+            numbers: numbers.clone(),
+            ready: ready.clone(),
+            padding: vec![5; padding],
+        };
+        queue.put(data).unwrap();
+        assert!(ready.wait_timeout(LONG));
+        assert_eq!(numbers.get(1), Some(padding as u64));
+        join(&child.unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn a_batch_may_have_handles_among_the_rest() {
+    let queue = Queue::new(8).unwrap();
+    let answers = Queue::new(8).unwrap();
+    let batch = vec![
+        Note::Plain(1),
+        Note::Reply(answers.clone()),
+        Note::Plain(2),
+        Note::Plain(3),
+        Note::Reply(answers.clone()),
+    ];
+    let child = Process::spawn((queue.clone(),), |queue: Queue<Note>| {
+        let (mut seen, mut plain) = (0, 0);
+        while seen < 5 {
+            for note in queue.get_many_timeout(8, LONG).unwrap() {
+                seen += 1;
+                match note {
+                    Note::Plain(n) => plain = 10 * plain + n,
+                    Note::Reply(answers) => answers.put(plain).unwrap(),
+                    _ => panic!("something else"),
+                }
+            }
+        }
+    });
+    queue.put_many(batch).unwrap();
+    assert_eq!(answers.get_timeout(LONG).unwrap(), 1);
+    assert_eq!(answers.get_timeout(LONG).unwrap(), 123);
+    join(&child.unwrap()).unwrap();
+}
+
+#[test]
+fn a_message_whose_sender_is_gone_fails_alone() {
+    let queue = Queue::new(8).unwrap();
+    let child = Process::spawn((queue.clone(),), |queue: Queue<Note>| {
+        queue.put(Note::Plain(1)).unwrap();
+        queue.put(Note::Reply(Queue::new(1).unwrap())).unwrap();
+        queue.put(Note::Plain(2)).unwrap();
+    });
+    join(&child.unwrap()).unwrap();
+    assert!(matches!(get(&queue), Note::Plain(1)));
+    assert!(matches!(queue.get(), Err(GetError::HandleGone)));
+    assert!(matches!(get(&queue), Note::Plain(2)));
+}
+
+#[test]
+fn a_connection_in_flight_ends_with_its_sender() {
+    let queue = Queue::new(8).unwrap();
+    let child = Process::spawn((queue.clone(),), |queue: Queue<Note>| -> () {
+        let (here, there) = Pipe::<u64>::new().unwrap();
+        queue.put(Note::Line(there)).unwrap();
+        queue.put(Note::Line(here)).unwrap();
+        park()
+    });
+    let child = child.unwrap();
+    // One end arrives; the other is still on its way when its sender dies.
+    let Note::Line(there) = get(&queue) else { panic!("something else") };
+    while queue.len() < 1 {
+        std::thread::yield_now();
+    }
+    kill(&child);
+    assert!(matches!(there.recv_timeout(LONG), Err(RecvError::Disconnected)));
+    assert!(matches!(queue.get(), Err(GetError::HandleGone)));
+}
+
+#[test]
+fn what_is_on_its_way_is_somebody() {
+    let queue = Queue::new(2).unwrap();
+    let answers = Queue::<u64>::new(1).unwrap();
+    queue.put(Note::Reply(answers.clone())).unwrap();
+    assert!(matches!(answers.try_get(), Err(GetError::Empty)));
+    let Note::Reply(other) = get(&queue) else { panic!("something else") };
+    assert!(matches!(answers.try_get(), Err(GetError::Empty)));
+    drop(other);
+    assert!(matches!(answers.get_timeout(LONG), Err(GetError::Disconnected)));
+}
+
+#[test]
+fn handles_that_nobody_fetches_go_with_the_message() {
+    let queue = Queue::new(2).unwrap();
+    let (here, there) = Pipe::<u64>::new().unwrap();
+    queue.put(Note::Line(there)).unwrap();
+    drop(queue.receive().unwrap()); // as bytes
+    assert!(matches!(here.recv_timeout(LONG), Err(RecvError::Disconnected)));
+}
+
+#[test]
+fn handles_in_a_queue_that_everybody_has_left_go_with_it() {
+    let queue = Queue::new(2).unwrap();
+    let (here, there) = Pipe::<u64>::new().unwrap();
+    queue.put(Note::Line(there)).unwrap();
+    drop(queue);
+    assert!(matches!(here.recv_timeout(LONG), Err(RecvError::Disconnected)));
+}
+
+#[test]
+fn a_put_that_fails_gives_the_handles_back_in_order() {
+    let queue = Queue::new(2).unwrap();
+    queue.close();
+    let (here, there) = Pipe::<u64>::new().unwrap();
+    let Err(PutError::Disconnected(Note::Line(there))) = queue.put(Note::Line(there)) else {
+        panic!("it was put");
+    };
+    there.send(3).unwrap();
+    assert_eq!(here.recv_timeout(LONG).unwrap(), 3);
+}
+
+#[test]
+fn a_job_may_bring_handles() {
+    let jobs = JoinableQueue::new(2).unwrap();
+    let child = Process::spawn((jobs.clone(),), |jobs: JoinableQueue<Lock<u64>>| {
+        let job = jobs.get_timeout(LONG).unwrap();
+        *job.lock().unwrap() += 1;
+        job.done();
+    });
+    let lock = Lock::new(1u64).unwrap();
+    jobs.put(lock.clone()).unwrap();
+    jobs.join_timeout(LONG).unwrap();
+    assert_eq!(*lock.lock().unwrap(), 2);
+    join(&child.unwrap()).unwrap();
+}
+
+#[test]
+fn a_forked_child_has_handles_of_its_own_to_give() {
+    let queue = Queue::new(4).unwrap();
+    let (before, answers) = (Queue::new(1).unwrap(), Queue::new(1).unwrap());
+    queue.put(Note::Reply(before.clone())).unwrap();
+    let child = fork(|| {
+        queue.put(Note::Reply(answers.clone())).unwrap();
+        assert_eq!(answers.get_timeout(LONG).unwrap(), 2);
+    });
+    let Note::Reply(of_parent) = get(&queue) else { panic!("something else") };
+    of_parent.put(1).unwrap();
+    let Note::Reply(of_child) = get(&queue) else { panic!("something else") };
+    of_child.put(2).unwrap();
+    assert_eq!(before.get().unwrap(), 1);
+    reap(child);
+}
