@@ -38,7 +38,8 @@ fn sixteen_mebibytes_go_there_and_back() {
     }
     let (there, back) = (Queue::new(4).unwrap(), Queue::new(4).unwrap());
     let child = Process::spawn((there.clone(), back.clone()), echo).unwrap();
-    let text = |n: usize| ["walrus and carpenter ", "cabbages or kings "][n % 2].repeat(16 * MIB / 18);
+    let text =
+        |n: usize| ["walrus and carpenter ", "cabbages or kings "][n % 2].repeat(16 * MIB / 18);
     for n in 0..3 {
         there.put(text(n)).unwrap();
         assert!(back.get_timeout(LONG).unwrap() == text(n));
