@@ -24,7 +24,7 @@ pub(crate) struct World {
     dead: AtomicU32,
     /// Steps of all participants until the one who takes it dies.
     #[cfg(not(loom))]
-    pub(super) fuse: std::sync::atomic::AtomicU64,
+    pub(super) fuse: AtomicU64,
     /// What happens between the next verdict and what follows from it.
     #[cfg(not(loom))]
     pub(super) meanwhile: std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -62,7 +62,7 @@ impl World {
             touched: (0..count).map(|_| loom::cell::UnsafeCell::new(())).collect(),
             dead: zero(),
             #[cfg(not(loom))]
-            fuse: std::sync::atomic::AtomicU64::new(u64::MAX),
+            fuse: AtomicU64::new(u64::MAX),
             #[cfg(not(loom))]
             meanwhile: Default::default(),
             #[cfg(not(loom))]
