@@ -12,6 +12,7 @@ use shmkit::{
 };
 
 #[derive(Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "few are made")]
 enum Note {
     Plain(u64),
     Line(Connection<u64>),
@@ -135,7 +136,7 @@ fn a_connection_in_flight_ends_with_its_sender() {
     let child = child.unwrap();
     // One end arrives; the other is still on its way when its sender dies.
     let Note::Line(there) = get(&queue) else { panic!("something else") };
-    while queue.len() < 1 {
+    while queue.is_empty() {
         std::thread::yield_now();
     }
     kill(&child);

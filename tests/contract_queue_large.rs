@@ -98,7 +98,7 @@ fn messages_of_every_length_come_in_their_order() {
 
 #[test]
 fn two_put_and_two_get_messages_of_all_sizes_each_once_and_whole() {
-    const EACH: u64 = 400;
+    const EACH: u64 = 100;
     const HEAP: usize = 2 * MIB;
     fn len(n: u64) -> usize {
         (n as usize * 7919) % [100, 3 * KIB, 90 * KIB][n as usize % 3] + 8

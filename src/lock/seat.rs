@@ -67,7 +67,9 @@ impl Seat {
 
     fn at(census: Pinned<Census>, cells: PinnedSlice<Member>, seat: u32) -> Seat {
         let [leaves, reaped] = [census.leaves(), children_reaped()].map(AtomicU32::new);
-        Seat { census, cells, seat: AtomicU32::new(seat), leaves, reaped, asked: AtomicU32::new(0) }
+        // The first question is answered by the kernel: what was before this handle is no news to it.
+        let asked = AtomicU32::new(ASKED_PER_PROBE - 1);
+        Seat { census, cells, seat: AtomicU32::new(seat), leaves, reaped, asked }
     }
 
     /// Whether this process, whose own word is `own_word`, is counted.

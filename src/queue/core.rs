@@ -243,14 +243,20 @@ impl Core {
         deadline: Deadline,
     ) -> std::result::Result<Run, PutError<()>> {
         self.take_seat().map_err(refused_put)?;
-        let attempt = || match self.ring.claim_pages(len) {
+        // What the dead have left is looked for at first, and then between naps, not while spinning.
+        let mut collects = true;
+        let mut claim = || match std::mem::take(&mut collects) {
+            true => self.ring.claim_pages(len),
+            false => self.pages().claim(len),
+        };
+        let mut claim = || match claim() {
             Err(NoRun::Full) => Err(Refusal::Full),
             Err(NoRun::Corrupt) => Err(Refusal::Corrupt),
             Err(NoRun::TooLarge) => Ok(Err(PutError::TooLarge(()))),
             Err(NoRun::Failed(why)) => Ok(Err(refused_put(why))),
             Ok(run) => Ok(Ok(run)),
         };
-        let attempt = || if self.ring.is_closed() { Err(Refusal::Closed) } else { attempt() };
+        let attempt = || if self.ring.is_closed() { Err(Refusal::Closed) } else { claim() };
         let outcome = self.wait(&self.events.pages, &self.putting, deadline, attempt);
         self.put_outcome(outcome, deadline)?
     }

@@ -37,7 +37,9 @@ use std::time::Duration;
 /// keeps a clone.
 ///
 /// Puts and gets take place without system calls while nobody waits, and without allocation for
-/// small messages.
+/// small messages. Long ones lie in pages of the same region, of which there are 128 MiB unless
+/// [`QueueOptions::heap_bytes`] says otherwise: address space, that takes memory when it is used. A
+/// queue that has no pages left is full for long messages, and not for short ones.
 ///
 /// ```
 /// use shmkit::{GetError, Process, Queue, Result};
@@ -227,7 +229,7 @@ impl<T: Message> Queue<T> {
     ///
     /// The value comes back: [`PutError::Disconnected`] when the queue is closed, or is full and
     /// nobody is left; [`PutError::TooLarge`]; [`PutError::Encode`]; [`PutError::Os`] when a forked
-    /// child cannot become a user of the queue.
+    /// child cannot become a user of the queue, or there is no memory for a long message.
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         typed::put(&self.core, value, Deadline::Never)
     }

@@ -17,6 +17,7 @@ mod mpmc;
 mod pipe;
 mod proof;
 mod queue;
+mod queue_large;
 mod region;
 mod ring;
 mod rlock;
@@ -78,6 +79,7 @@ fn tests() -> Vec<Test> {
     tests.extend(rwlock::tests());
     tests.extend(ring::tests());
     tests.extend(mpmc::tests());
+    tests.extend(queue_large::tests());
     tests.extend(queue::tests());
     tests.extend(pipe::tests());
     tests.extend(handles::tests());

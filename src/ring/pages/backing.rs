@@ -6,7 +6,7 @@
 
 use super::Pages;
 use super::site::Site;
-use super::words::GRAIN_BYTES;
+use super::words::{GRAIN_BYTES, part_of};
 use crate::error::Result;
 use crate::sync::Ordering::Relaxed;
 use std::ops::Range;
@@ -42,16 +42,30 @@ impl<S: Site> Pages<S> {
     }
 
     /// Gives the memory of a run that we own back, where it lies beyond what is kept.
+    ///
+    /// The note of a run whose owner died may count pages that are others' by now: only what is PART of
+    /// the run is ours, and stays so while we look (I2).
     pub(super) fn give_back(&self, first: usize, pages: usize) {
-        let beyond = first.max(self.geometry.kept)..first + pages;
-        let notes = self.site.notes().get(beyond.clone()).unwrap_or_default();
+        let is_ours = |page: usize| {
+            page == first || self.head(page).load(Relaxed) == part_of(first) // Relaxed: ours
+        };
+        let mut start = first.max(self.geometry.kept);
+        while start < first + pages {
+            let len = (start..first + pages).take_while(|page| is_ours(*page)).count();
+            self.give_back_span(start..start + len);
+            start += len + 1;
+        }
+    }
+
+    fn give_back_span(&self, pages: Range<usize>) {
+        let notes = self.site.notes().get(pages.clone()).unwrap_or_default();
         let grains: u64 = notes.iter().map(|note| u64::from(note.backed.load(Relaxed))).sum();
         if grains.saturating_mul(GRAIN_BYTES) < GIVEN_BACK_BYTES {
             return;
         }
         notes.iter().for_each(|note| note.backed.store(0, Relaxed)); // first (I5)
         let page_bytes = self.geometry.page_bytes;
-        self.site.give_back(beyond.start as u64 * page_bytes, beyond.len() as u64 * page_bytes);
+        self.site.give_back(pages.start as u64 * page_bytes, pages.len() as u64 * page_bytes);
     }
 
     /// The pages of a message, and how many grains of each it needs.

@@ -90,6 +90,10 @@ fn a_message_is_found_by_its_position_alone_and_freed_once() {
     assert!(b.message(first, GRAIN + 1, at(9)).is_none());
     let next = b.claim(4 * GRAIN).unwrap();
     a.release(first, at(9)); // late
+    world.heads[3].0.store(at(9) | ATTACHED, Relaxed);
+    world.notes[3].pages.store(u32::MAX, Relaxed);
+    assert!(b.message(3, GRAIN + 1, at(9)).is_none(), "beyond the end");
+    world.heads[3].0.store(part_of(0), Relaxed);
     assert!(matches!(a.claim(1), Err(NoRun::Full)));
     b.free(next);
     assert_works(&world);
@@ -112,6 +116,14 @@ fn memory_is_asked_for_once_and_only_where_it_is_needed() {
     heap.free(heap.claim(5 * GRAIN).unwrap());
     world.grains_max.store(u32::MAX, SeqCst);
     assert_works(&world);
+
+    // In two places, with what is there in between.
+    let world = World::new(3, 1);
+    world.grains.lock().unwrap().insert(1);
+    world.notes[1].backed.store(1, Relaxed);
+    let heap = world.seen_by(1, 3);
+    heap.free(heap.claim(3 * GRAIN).unwrap());
+    assert_notes(&world);
 }
 
 #[test]
@@ -161,6 +173,12 @@ fn work(heap: &Heap) {
     heap.free(run);
 }
 
+/// What came of `f`, if its process has not died in it.
+fn unless_killed<R>(f: impl FnOnce() -> R) -> Option<R> {
+    let killed = |why: Box<dyn std::any::Any + Send>| why.downcast_ref() == Some(&"killed");
+    catch_unwind(AssertUnwindSafe(f)).map_err(|why| assert!(killed(why), "it failed")).ok()
+}
+
 #[test]
 fn a_death_at_any_step_leaves_garbage_at_most() {
     let mut complete = false;
@@ -170,7 +188,7 @@ fn a_death_at_any_step_leaves_garbage_at_most() {
         let _ = (early.claim(1).unwrap(), early.claim(6 * GRAIN).unwrap());
         world.bury(1);
         world.fuse.store(steps, SeqCst);
-        complete = catch_unwind(AssertUnwindSafe(|| work(&victim))).is_ok();
+        complete = unless_killed(|| work(&victim)).is_some();
         world.fuse.store(u64::MAX, SeqCst);
         // While the dead are not known as such, nothing is taken from them, and all else goes on.
         let survivor = world.seen_by(3, 2);
@@ -182,9 +200,7 @@ fn a_death_at_any_step_leaves_garbage_at_most() {
         for steps in (0..40).rev() {
             let number = 4 + (steps % 3) as u32;
             world.fuse.store(steps, SeqCst);
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                world.seen_by(number, 2).collect(|_| true).unwrap()
-            }));
+            unless_killed(|| world.seen_by(number, 2).collect(|_| true).unwrap());
             world.fuse.store(u64::MAX, SeqCst);
             assert_notes(&world);
             world.bury(number);
@@ -421,6 +437,7 @@ fn live(heap: &Heap, slots: &[AtomicU64; 4], seed: u64) {
         if now & TAKEN != 0 {
             let first = (now & TAKEN) as usize - 1;
             let bytes = heap.message(first, GRAIN, position).unwrap();
+            // SAFETY: the slot is ours, and with it the message.
             let (mark, end) = unsafe { (bytes.read(), bytes.add(GRAIN - 1).read()) };
             assert!(mark == end && mark == (position >> 18) as u8, "torn");
             slot.store(position + (4 << 16), Release);
