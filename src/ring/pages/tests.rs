@@ -215,6 +215,42 @@ fn a_death_at_any_step_leaves_garbage_at_most() {
     assert!(complete);
 }
 
+#[test]
+fn who_collects_a_half_freed_run_takes_no_memory_from_the_living() {
+    let mut complete = false;
+    for steps in 0.. {
+        // Pages so large that each is worth giving back.
+        let world = World::new(6, 16);
+        let [victim, living] = [1, 2].map(|number| world.seen_by(number, 0));
+        let all = 6 * 16 * GRAIN;
+        // A note that is too high for the run that is claimed next.
+        victim.free(victim.claim(all).unwrap());
+        world.fuse.store(steps, SeqCst);
+        complete = unless_killed(|| {
+            let small = victim.claim(1).unwrap();
+            victim.free(small);
+            victim.free(victim.claim(all).unwrap());
+        })
+        .is_some();
+        world.fuse.store(u64::MAX, SeqCst);
+        let runs: Vec<Run> = std::iter::from_fn(|| living.claim(16 * GRAIN).ok()).collect();
+        world.bury(1);
+        world.seen_by(3, 0).collect(|_| true).unwrap();
+        let grains = world.grains.lock().unwrap().clone();
+        for run in &runs {
+            let page = run.first as u64 * 16;
+            assert!((page..page + 16).all(|grain| grains.contains(&grain)), "after {steps} steps");
+            assert_eq!(world.notes[run.first].backed.load(Relaxed), 16);
+        }
+        runs.into_iter().for_each(|run| living.free(run));
+        assert_works(&world);
+        if complete {
+            break;
+        }
+    }
+    assert!(complete);
+}
+
 /// Between the verdict on the dead and the claim of his run the page goes through other hands, and
 /// comes into those of a living one who has the number of the dead.
 #[test]
