@@ -4,12 +4,13 @@
 
 mod common;
 
-use common::{LONG, fork, join, kill, park, reap};
+use common::{LONG, fork, go_on, join, kill, park, reap, stop};
 use serde::{Deserialize, Serialize};
 use shmkit::{
     Array, Connection, Event, GetError, JoinableQueue, Lock, Pipe, Process, PutError, Queue,
     QueueOptions, RecvError,
 };
+use std::time::{Duration, Instant};
 
 #[derive(Serialize, Deserialize)]
 #[allow(clippy::large_enum_variant, reason = "few are made")]
@@ -18,6 +19,14 @@ enum Note {
     Line(Connection<u64>),
     Reply(Queue<u64>),
     Data { numbers: Array<u64>, ready: Event, padding: Vec<u8> },
+}
+
+type Jobs = JoinableQueue<Lock<u64>>;
+
+const SHORT: Duration = Duration::from_millis(1);
+
+fn park_quietly() {
+    park()
 }
 
 fn get(queue: &Queue<Note>) -> Note {
@@ -122,6 +131,34 @@ fn a_message_whose_sender_is_gone_fails_alone() {
     assert!(matches!(get(&queue), Note::Plain(1)));
     assert!(matches!(queue.get(), Err(GetError::HandleGone)));
     assert!(matches!(get(&queue), Note::Plain(2)));
+}
+
+#[test]
+fn the_handles_of_a_stopped_sender_stay_with_the_message_until_it_goes_on() {
+    let (queue, jobs) = (Queue::new(4).unwrap(), JoinableQueue::new(4).unwrap());
+    let child = Process::spawn((queue.clone(), jobs.clone()), |queue: Queue<Note>, jobs: Jobs| {
+        queue.put(Note::Reply(Queue::new(1).unwrap())).unwrap();
+        jobs.put(Lock::new(5).unwrap()).unwrap();
+        park_quietly();
+    });
+    let child = child.unwrap();
+    let end = Instant::now() + LONG;
+    while queue.is_empty() || jobs.is_empty() {
+        assert!(Instant::now() < end);
+        std::thread::yield_now();
+    }
+    stop(&child);
+    assert!(matches!(queue.try_get(), Err(GetError::Empty)));
+    assert!(matches!(queue.get_timeout(SHORT), Err(GetError::Timeout)));
+    assert!(matches!(queue.get_many_timeout(4, SHORT), Err(GetError::Timeout)));
+    assert!(matches!(jobs.get_timeout(SHORT), Err(GetError::Timeout)));
+    assert_eq!((queue.len(), jobs.len()), (1, 1));
+    go_on(&child);
+    assert!(matches!(get(&queue), Note::Reply(_)));
+    let job = jobs.get_timeout(LONG).unwrap();
+    assert_eq!(*job.lock().unwrap(), 5);
+    job.done();
+    kill(&child);
 }
 
 #[test]

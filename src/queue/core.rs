@@ -281,19 +281,22 @@ impl Core {
         self.wait_put(deadline, || self.ring.reserve())
     }
 
-    /// Shows up to `max` messages to `each`, which are got then, and says how many: at least one.
+    /// Shows up to `max` messages to `each`, and says how many: at least one. A message is got if
+    /// `each` returns true, and else stays, for whoever comes next.
     #[inline]
     pub(super) fn get_some(
         &self,
         max: usize,
         deadline: Deadline,
-        mut each: impl FnMut(&Head, Option<&[u8]>),
+        mut each: impl FnMut(&Head, Option<&[u8]>) -> bool,
     ) -> std::result::Result<usize, GetError> {
         self.take_seat().map_err(refused_get)?;
-        let mut has_pages = false;
+        let (mut has_pages, mut stay) = (false, false);
         let mut each = |head: &Head, message: Option<&[u8]>| {
             has_pages |= head.place != INLINE;
-            each(head, message);
+            let is_got = each(head, message);
+            stay |= !is_got;
+            is_got
         };
         let got = match self.ring.pop_messages(max, &mut each) {
             Ok(count) => Ok(count),
@@ -304,6 +307,9 @@ impl Core {
         self.events.announce_room(count);
         if has_pages {
             self.events.pages.notify_all();
+        }
+        if stay {
+            self.events.announce_messages(count);
         }
         Ok(count)
     }

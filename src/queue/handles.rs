@@ -72,10 +72,17 @@ pub(super) fn fetched(trailer: &[u8], deadline: Deadline) -> Fetched {
 fn fetch_for(trailer: &[u8], deadline: Deadline) -> Fetched {
     let receipt = trailer.try_into().map_err(|_| GetError::Corrupt)?;
     let mut naps = Naps::new();
-    let deadline = deadline.at_least(GRACE);
+    let (waits, deadline) = (deadline != Deadline::Now, deadline.at_least(GRACE));
     let fds = fetch(Receipt::from_bytes(receipt), || naps.next(deadline));
     fds.map_err(|why| match why {
         Error::Os(e) => GetError::Os(e),
+        Error::Timeout if waits => GetError::Timeout,
+        Error::Timeout => GetError::Empty,
         _ => GetError::HandleGone,
     })
+}
+
+/// Whether the message stays in the queue, because its handles are there but could not be had now.
+pub(super) fn stays(handles: &Fetched) -> bool {
+    matches!(handles, Err(GetError::Timeout | GetError::Empty | GetError::Os(_)))
 }

@@ -6,7 +6,7 @@ use super::core::Core;
 use super::core::Lease;
 use super::error::JoinError;
 #[cfg(feature = "serde")]
-use super::handles::fetched;
+use super::handles::{fetched, stays};
 #[cfg(feature = "serde")]
 use super::{
     error::{GetError, PutError},
@@ -316,19 +316,22 @@ impl<'a, T: Message> Job<'a, T> {
         if leased.is_redelivered() {
             leased.count_attempt();
         }
+        let mut is_over = true;
         let value = match leased.parts() {
             // Copied, so that the value's own code sees bytes that stay as they are.
             Some((bytes, trailer)) => message::with_scratch(|scratch| {
                 scratch.clear();
                 scratch.extend_from_slice(bytes);
-                typed::decoded(scratch, fetched(trailer, deadline))
+                let handles = fetched(trailer, deadline);
+                is_over = !stays(&handles);
+                typed::decoded(scratch, handles)
             }),
             None => Err(GetError::Corrupt),
         };
         match value {
             Ok(value) => Ok(Job { core, value, lent: Some((leased, lease)) }),
             Err(why) => {
-                core.end_lease(leased, lease, true);
+                core.end_lease(leased, lease, is_over);
                 Err(why)
             }
         }

@@ -5,7 +5,7 @@
 
 use super::core::Core;
 use super::error::{GetError, PutError};
-use super::handles::{Fetched, fetched};
+use super::handles::{Fetched, fetched, stays};
 use crate::error::Error;
 use crate::lock::deadline::Deadline;
 use crate::message::{self, Message, SMALL_BYTES};
@@ -165,11 +165,12 @@ fn get_small<T: Message>(core: &Core, deadline: Deadline) -> Result<T, GetError>
     let mut large = Vec::new();
     core.get_some(1, deadline, |_, message| {
         len = message.map(<[u8]>::len);
-        let Some(message) = message else { return };
+        let Some(message) = message else { return true };
         match small.get_mut(..message.len()) {
             Some(room) => room.copy_from_slice(message),
             None => large.extend_from_slice(message),
         }
+        true
     })?;
     let bytes = small.get(..len.ok_or(GetError::Corrupt)?).unwrap_or(&large);
     message::decode(bytes).map_err(GetError::Decode)
@@ -181,6 +182,7 @@ fn get_large<T: Message>(core: &Core, deadline: Deadline) -> Result<T, GetError>
         core.get_some(1, deadline, |head, message| {
             bytes.clear();
             handles = taken(head, message, bytes, deadline);
+            !stays(&handles)
         })?;
         decoded(bytes, handles)
     })
@@ -234,7 +236,9 @@ fn get_batch<T: Message>(
         let mut parts: Vec<(usize, Fetched)> = Vec::with_capacity(max.min(BATCH));
         core.get_some(max.min(BATCH), deadline, |head, message| {
             let handles = taken(head, message, bytes, deadline);
+            let is_got = !stays(&handles);
             parts.push((bytes.len(), handles));
+            is_got
         })?;
         let (mut start, mut wrong) = (0, None);
         for (end, handles) in parts {

@@ -16,7 +16,7 @@
 use super::guard::{Leased, Reserved};
 use super::site::Site;
 use super::words::{CONSUMER, OWNER_SHIFT, PRODUCER, STEP, Words};
-use super::{Refusal, Ring};
+use super::{Claim, Refusal, Ring};
 use crate::error::{Error, Result};
 use crate::region::{Attached, Object, OwnerField, OwnerWords, Pinned, Shared};
 use crate::ring::pages::Pages;
@@ -339,32 +339,49 @@ impl Ring<Frames> {
         Ok(count)
     }
 
-    /// Pops up to `max` messages in one claim, shows them to `each`, and says how many: at least one.
-    /// Of a message that cannot be true only the head is shown.
+    /// Shows up to `max` messages to `each`, in one claim, and says how many: at least one. A message
+    /// is popped if `each` returns true, and else given back. Of a message that cannot be true only the
+    /// head is shown.
     pub(crate) fn pop_messages(
         &self,
         max: usize,
-        mut each: impl FnMut(&Head, Option<&[u8]>),
+        mut each: impl FnMut(&Head, Option<&[u8]>) -> bool,
     ) -> std::result::Result<usize, Refusal> {
         let claim = self.claim_value(max)?;
-        let mut outside = Vec::new();
+        let (mut outside, mut kept) = (Vec::new(), 0u128);
         for nth in 0..claim.count {
             let at = claim.first.wrapping_add(STEP * nth as u64);
             let index = self.index(at);
             // SAFETY: I4, I7, F1: the slot is in bounds and ours; any bytes are a head.
             let head = unsafe { self.site.reading(index).read() };
             // SAFETY: as above.
-            each(&head, unsafe { message_in(&self.site, index, at, &head) });
-            if head.place == OUTSIDE {
+            if !each(&head, unsafe { message_in(&self.site, index, at, &head) }) {
+                kept |= 1 << nth;
+            } else if head.place == OUTSIDE {
                 outside.push((at, head));
             }
         }
         let count = claim.count;
-        self.finish::<CONSUMER>(claim);
+        match kept {
+            0 => self.finish::<CONSUMER>(claim),
+            kept => self.finish_some(claim, kept),
+        }
         // A survivor of a kill here collects their pages: their positions are over.
         for (at, head) in outside {
             self.site.pages.release(head.first_page as usize, at);
         }
         Ok(count)
+    }
+
+    /// Hands the slots of a consumer's claim on, in order, but gives back those with a bit in `kept`.
+    #[cold]
+    fn finish_some(&self, claim: Claim, kept: u128) {
+        for nth in 0..claim.count {
+            let one = Claim { first: claim.nth(nth), count: 1, stamp: 0 };
+            match kept & 1 << nth {
+                0 => self.finish::<CONSUMER>(one),
+                _ => self.give_back(one.first),
+            }
+        }
     }
 }
