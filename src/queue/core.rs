@@ -153,6 +153,25 @@ impl Core {
         self.object().mapping().fd()
     }
 
+    /// Messages to be had.
+    pub(super) fn len(&self) -> usize {
+        self.look_for_news();
+        self.ring.len()
+    }
+
+    /// Whether there is no room for a message.
+    pub(super) fn is_full(&self) -> bool {
+        self.look_for_news();
+        self.ring.is_full()
+    }
+
+    /// Takes back what the dead had claimed, if somebody may have died.
+    fn look_for_news(&self) {
+        if self.seat.has_news() {
+            self.look_for_the_dead();
+        }
+    }
+
     /// The longest message that goes into a slot.
     pub(super) fn inline_bytes(&self) -> usize {
         self.ring.site().inline_bytes()
@@ -338,6 +357,7 @@ impl Core {
             // What lies behind the slot may be got now; and it may have been the last to be full.
             self.events.wake_getters();
             self.events.writable.notify_all();
+            self.events.idle.notify_all();
         }
     }
 
@@ -476,13 +496,18 @@ impl Core {
         mut attempt: impl FnMut() -> std::result::Result<R, Refusal>,
     ) -> Option<std::result::Result<R, Stop>> {
         let held = || Lease::strong_count(&self.leases) - 1;
+        // What was leased by this handle all the time is not what the ring has seen of others.
+        let is_over = || {
+            let before = held();
+            self.ring.is_over(before) && held() == before
+        };
         // What the attempt says, and whether it was refused by somebody's claim alone.
         let mut attempt = || match attempt() {
             Ok(result) => Ok(Ok(result)),
             Err(Refusal::Closed) => Ok(Err(Stop::Disconnected)),
             Err(Refusal::Corrupt) => Ok(Err(Stop::Corrupt)),
             Err(Refusal::Detached) => Ok(Err(Stop::Detached)),
-            Err(Refusal::Empty) if self.ring.is_over(held()) => Ok(Err(Stop::Disconnected)),
+            Err(Refusal::Empty) if is_over() => Ok(Err(Stop::Disconnected)),
             Err(why) => Err(why),
         };
         if deadline == Deadline::Now {

@@ -38,8 +38,9 @@ use std::time::Duration;
 /// the queue full. So a worker should not wait for room in the queue that its own job is from, unless
 /// that is long.
 ///
-/// In all else it is a [`Queue`](crate::Queue). Get after `close` ends when all is done: what another
-/// process has in work may come back.
+/// In all else it is a [`Queue`](crate::Queue) without loans. A job with handles to shared objects has
+/// them once: got again, it fails with `GetError::HandleGone` and counts as done. Get after `close`
+/// ends when all is done: what another process has in work may come back.
 ///
 /// ```
 /// use shmkit::{JoinableQueue, Process, Result};
@@ -131,7 +132,7 @@ impl<T> JoinableQueue<T> {
 
     /// Messages in the queue. May go stale at once; exact while nobody puts or gets.
     pub fn len(&self) -> usize {
-        self.core.ring().len()
+        self.core.len()
     }
 
     /// Whether there is nothing to get. May go stale at once; exact while nobody puts or gets.
@@ -141,7 +142,7 @@ impl<T> JoinableQueue<T> {
 
     /// Whether there is no room for a message. May go stale at once; exact while nobody puts or gets.
     pub fn is_full(&self) -> bool {
-        self.core.ring().is_full()
+        self.core.is_full()
     }
 
     /// The messages that the queue holds at most.
@@ -290,9 +291,17 @@ impl<T: Message> JoinableQueue<T> {
         Ok(jobs)
     }
 
-    /// The jobs as they come, until there will be none any more, or something else goes wrong.
+    /// The jobs as they come, until there will be none any more, or something else goes wrong. Those
+    /// whose handles have gone with their sender are left out.
     pub fn iter(&self) -> impl Iterator<Item = Job<'_, T>> + '_ {
-        std::iter::from_fn(|| self.get().ok())
+        std::iter::from_fn(|| {
+            loop {
+                match self.get() {
+                    Err(GetError::HandleGone) => {}
+                    got => return got.ok(),
+                }
+            }
+        })
     }
 }
 

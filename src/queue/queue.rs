@@ -23,6 +23,10 @@ use std::time::Duration;
 /// A message is there for all to get when `put` returns, and stays when its sender is gone. Messages
 /// of one sender come in the order in which they were put.
 ///
+/// Handles to shared objects may be part of messages: a queue for the answer, an end of a pipe. They
+/// wait in the process that puts them until the message is got; should that process end before,
+/// getting this message fails with [`GetError::HandleGone`].
+///
 /// Any process that uses the queue may be killed at any time, at no harm to the others: a message that
 /// was not yet put is not there, one that was not yet got is got by another. At most one process gets
 /// a message; one that is killed right after `get` has had it. (Where that is not enough, see
@@ -124,7 +128,7 @@ impl<T> Queue<T> {
 
     /// Messages in the queue. May go stale at once; exact while nobody puts or gets.
     pub fn len(&self) -> usize {
-        self.core.ring().len()
+        self.core.len()
     }
 
     /// Whether there is nothing to get. May go stale at once; exact while nobody puts or gets.
@@ -134,7 +138,7 @@ impl<T> Queue<T> {
 
     /// Whether there is no room for a message. May go stale at once; exact while nobody puts or gets.
     pub fn is_full(&self) -> bool {
-        self.core.ring().is_full()
+        self.core.is_full()
     }
 
     /// The messages that the queue holds at most.
@@ -228,8 +232,9 @@ impl<T: Message> Queue<T> {
     /// # Errors
     ///
     /// The value comes back: [`PutError::Disconnected`] when the queue is closed, or is full and
-    /// nobody is left; [`PutError::TooLarge`]; [`PutError::Encode`]; [`PutError::Os`] when a forked
-    /// child cannot become a user of the queue, or there is no memory for a long message.
+    /// nobody is left; [`PutError::TooLarge`]; [`PutError::Encode`]. Without the value:
+    /// [`PutError::Os`] when a forked child cannot become a user of the queue, when there is no memory
+    /// for a long message, or no descriptor for a handle.
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         typed::put(&self.core, value, Deadline::Never)
     }
@@ -298,7 +303,8 @@ impl<T: Message> Queue<T> {
         typed::get(&self.core, Deadline::Never)
     }
 
-    /// Gets the next message if it is there. Never blocks.
+    /// Gets the next message if it is there. Never blocks, but for a message with handles, whose sender
+    /// has a second to hand them over.
     ///
     /// # Errors
     ///
@@ -345,9 +351,17 @@ impl<T: Message> Queue<T> {
         typed::get_many(&self.core, max, Deadline::after(timeout))
     }
 
-    /// The messages as they come, until there will be none any more, or something else goes wrong.
+    /// The messages as they come, until there will be none any more, or something else goes wrong. Those
+    /// whose handles have gone with their sender are left out.
     pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        std::iter::from_fn(|| self.get().ok())
+        std::iter::from_fn(|| {
+            loop {
+                match self.get() {
+                    Err(GetError::HandleGone) => {}
+                    got => return got.ok(),
+                }
+            }
+        })
     }
 }
 

@@ -77,9 +77,8 @@ fn put_with_handles<T: Message>(
         Ok(bytes) if outgoing.fds().len() == 0 => put_plain(core, &bytes, deadline),
         Ok(bytes) => core.put_with_handles(&bytes, outgoing, deadline),
         Err(why) => Err(match outgoing.failure(why) {
-            Error::Os(e) => PutError::Os(e),
             Error::Encode(why) => PutError::Encode((), why),
-            other => PutError::Encode((), other.to_string()),
+            other => PutError::Os(other.into()),
         }),
     }
 }

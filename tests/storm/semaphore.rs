@@ -55,6 +55,11 @@ fn sit_down(me: usize, ledger: &Ledger) -> usize {
     panic!("more permits than there are");
 }
 
+/// Leaves a place, unless somebody has it who knew that this worker is about to be killed.
+fn stand_up(seat: usize, me: usize, ledger: &Ledger) {
+    let _ = ledger.word(seat).compare_exchange(ledger.ticket(me), 0, SeqCst, SeqCst);
+}
+
 impl Storm for Seats {
     const WORKERS: usize = 6;
 
@@ -73,10 +78,10 @@ impl Storm for Seats {
         if let Some(second) = second {
             let other = sit_down(me, ledger);
             assert_ne!(seat, other);
-            ledger.word(other).store(0, SeqCst);
+            stand_up(other, me, ledger);
             drop(second);
         }
-        ledger.word(seat).store(0, SeqCst);
+        stand_up(seat, me, ledger);
         drop(permit);
         assert!(self.0.value() <= SEATS as u32);
     }
