@@ -621,18 +621,35 @@ fn a_message_behind_an_open_loan_waits_for_it() {
     }
 }
 
+fn hold_loan(queue: Queue<u64>, ready: Event) {
+    let _loan = queue.loan(1).unwrap();
+    ready.set();
+    park()
+}
+
+fn hold_received(queue: Queue<u64>, ready: Event) {
+    let _received = queue.receive().unwrap();
+    ready.set();
+    park()
+}
+
+#[test]
+fn the_length_of_a_queue_whose_user_was_killed_is_what_can_be_got() {
+    let queue = Queue::<u64>::new(2).unwrap();
+    queue.put(6).unwrap();
+    for holds in [hold_received as fn(Queue<u64>, Event), hold_loan] {
+        let ready = Event::new().unwrap();
+        let victim = Process::spawn((queue.clone(), ready.clone()), holds).unwrap();
+        assert!(ready.wait_timeout(LONG));
+        kill(&victim);
+        assert_eq!((queue.len(), queue.is_empty()), (1, false));
+    }
+    assert_eq!(drain(&queue), [6]);
+    assert!(queue.is_empty());
+}
+
 #[test]
 fn what_was_lent_to_the_dead_comes_back_and_what_they_wrote_does_not_death_contract() {
-    fn hold_loan(queue: Queue<u64>, ready: Event) {
-        let _loan = queue.loan(1).unwrap();
-        ready.set();
-        park()
-    }
-    fn hold_received(queue: Queue<u64>, ready: Event) {
-        let _received = queue.receive().unwrap();
-        ready.set();
-        park()
-    }
     let queue = Queue::<u64>::new(2).unwrap();
     for lends in [true, false] {
         let ready = Event::new().unwrap();
