@@ -111,13 +111,21 @@ impl Side {
     /// Makes `me` the owner if nobody alive is; `heir_of` names one more owner to take over from.
     pub(super) fn claim(&self, me: ParticipantId, heir_of: u32, who: &impl Liveness) -> bool {
         // Relaxed: a proposal for the CAS below.
-        let owner = self.owner.load(Relaxed);
-        let free = match ParticipantId::from_word(owner) {
-            None => owner == VACANT,
-            Some(id) => id.word() == heir_of || id == ParticipantId::DEAD || who.is_dead(id),
-        };
-        // take: Acquire, pairs with the Release in `give`: the last position is visible.
-        free && self.owner.compare_exchange(owner, me.word(), Acquire, Relaxed).is_ok()
+        let mut owner = self.owner.load(Relaxed);
+        loop {
+            let free = match ParticipantId::from_word(owner) {
+                None => owner == VACANT,
+                Some(id) => id.word() == heir_of || id == ParticipantId::DEAD || who.is_dead(id),
+            };
+            if !free {
+                return false;
+            }
+            // take: Acquire, pairs with the Release in `give`: the last position is visible.
+            match self.owner.compare_exchange(owner, me.word(), Acquire, Relaxed) {
+                Ok(_) => return true,
+                Err(now) => owner = now, // a sweep says that it was a dead one's, or another has it
+            }
+        }
     }
 
     /// Hands this end from `from` to `to`; false if it was not `from`'s.
