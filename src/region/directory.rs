@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! block   entry 0 | entry 1 | entry 2 | link        128 bytes each; a block has 4 entries
-//! entry   0      4     8       16     24   32         36          40        48        64
-//!         state  kind  offset  bytes  len  elem_size  elem_align  elem_tag  reserved  owners[4]
+//! entry   0      4     8       16     24   32         36          40        48
+//!         state  kind  offset  bytes  len  elem_size  elem_align  elem_tag  owners[5]
 //! owners  first_words  stride_bytes  count  form     16 bytes each
 //! ```
 //!
@@ -29,7 +29,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 
 const ENTRIES: usize = 4;
 pub(crate) const BLOCK_BYTES: u64 = size_of::<Block>() as u64;
-const OWNER_TABLES: usize = 4;
+const OWNER_TABLES: usize = 5;
 
 /// `state` of an entry; anything else is EMPTY.
 const READY: u32 = 1;
@@ -39,6 +39,7 @@ const KIND_LINK: u32 = u32::MAX;
 /// How an owner field lies in its word.
 const FORM_ID: u32 = 1; // low 30 bits of a u32: a whole id
 const FORM_NUMBER: u32 = 2; // 13 bits of a u64, from bit `form >> 8`: a number
+const FORM_BACKED_NUMBER: u32 = 3; // the same, where not all words need have memory
 
 #[repr(C)]
 struct RawOwners {
@@ -58,13 +59,12 @@ struct RawEntry {
     elem_size: AtomicU32,
     elem_align: AtomicU32,
     elem_tag: AtomicU64,
-    _reserved: [AtomicU64; 2],
     owners: [RawOwners; OWNER_TABLES],
 }
 
 const _: () = {
     assert!(size_of::<RawEntry>() == 128);
-    assert!(std::mem::offset_of!(RawEntry, owners) == 64);
+    assert!(std::mem::offset_of!(RawEntry, owners) == 48);
 };
 
 #[repr(C)]
@@ -128,6 +128,9 @@ pub(crate) enum OwnerField {
     Id,
     /// 13 bits of a `u64`, from bit `shift` on, are a number.
     Number { shift: u32 },
+    /// The same; and the `u64` before the first word says how many of the words, from the first on, have
+    /// memory: no other has ever been used.
+    BackedNumber { shift: u32 },
 }
 
 /// What is written in an entry.
@@ -282,6 +285,7 @@ impl<'a> Directory<'a> {
             let form = words.map_or(0, |o| match o.field {
                 OwnerField::Id => FORM_ID,
                 OwnerField::Number { shift } => FORM_NUMBER | shift << 8,
+                OwnerField::BackedNumber { shift } => FORM_BACKED_NUMBER | shift << 8,
             });
             raw.form.store(form, Relaxed);
         }
@@ -307,11 +311,20 @@ fn sweep_table(object: View<'_>, raw: &RawOwners, number: u32) {
     let first = u64::from(raw.first_words.load(Relaxed)) * 4;
     let stride = u64::from(raw.stride_bytes.load(Relaxed));
     let form = raw.form.load(Relaxed);
-    for index in 0..u64::from(raw.count.load(Relaxed)) {
+    let mut count = u64::from(raw.count.load(Relaxed));
+    if form & 0xff == FORM_BACKED_NUMBER {
+        let Some(Ok(backed)) = first.checked_sub(8).map(|at| object.at::<Word64>(at)) else {
+            return;
+        };
+        // Acquire: a word that names the dead was counted before it was written, and who has read
+        // that it does is seen to have read it (sweep).
+        count = count.min(backed.0.load(Acquire));
+    }
+    for index in 0..count {
         let at = first + index * stride;
         let swept = match form & 0xff {
             FORM_ID => object.at::<Word32>(at).map(|word| sweep_id(&word.0, number)),
-            FORM_NUMBER => {
+            FORM_NUMBER | FORM_BACKED_NUMBER => {
                 object.at::<Word64>(at).map(|word| sweep_number(&word.0, form >> 8, number))
             }
             _ => return,
