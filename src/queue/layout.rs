@@ -45,13 +45,14 @@ fn heap(shape: Shape, slots_at: u64) -> Option<(u64, Geometry)> {
     Some((at, Geometry::new(shape.heap_bytes, u64::from(shape.slot_count()?))))
 }
 
-/// Makes a queue and takes the first seat at it, which is returned.
+/// Makes a queue and takes the first seat at it, which is returned; or opens the one that is there
+/// already, where nobody has a seat yet.
 pub(super) fn create(
     place: Place<'_>,
     kind: Kind,
     element: Element,
     shape: Shape,
-) -> Result<(Object, ParticipantId)> {
+) -> Result<(Object, Option<ParticipantId>)> {
     let participants = place.participants();
     let slots_at = slots_at(participants);
     let owners: [OwnerWords; 2] = shape.owner_words(WORDS, slots_at).ok_or(CAPACITY)?;
@@ -79,7 +80,7 @@ pub(super) fn create(
         first = Some(Seat::first(object, CENSUS_AT)?);
         Ok(())
     })?;
-    Ok((object, first.ok_or(Error::Corrupt("seat of a queue"))?))
+    Ok((object, first))
 }
 
 /// The ring of a queue.

@@ -16,6 +16,8 @@ const OWNING_SLOT_BYTES: usize = 256;
 const INLINE_BYTES_MAX: usize = 1 << 30;
 /// Address space for longer messages by default: several of 16 MiB.
 const HEAP_BYTES: u64 = 128 << 20;
+/// The same in a manager.
+const KEYED_HEAP_BYTES: u64 = 16 << 20;
 
 /// How a queue is made, where the defaults do not do.
 ///
@@ -81,6 +83,13 @@ impl<'a> QueueOptions<'a> {
         self
     }
 
+    /// Makes the queue in a region under a key, or opens the one that is there.
+    #[cfg(feature = "serde")]
+    pub(crate) fn keyed(mut self, region: &'a Region, key: &'a str) -> Self {
+        self.place = Place::Keyed(region, key);
+        self
+    }
+
     /// Makes the queue.
     ///
     /// # Errors
@@ -111,6 +120,7 @@ impl<'a> QueueOptions<'a> {
         let stride = (HEAD_BYTES + inline_bytes).next_multiple_of(SLOT_BYTES) as u32;
         let heap_bytes = self.heap_bytes.unwrap_or(match self.place {
             Place::In(_) => 0,
+            Place::Keyed(..) => KEYED_HEAP_BYTES,
             Place::Anonymous | Place::Named(_) => HEAP_BYTES,
         });
         let shape = Shape { capacity: self.capacity as u64, stride, heap_bytes };

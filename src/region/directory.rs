@@ -3,16 +3,24 @@
 //! ```text
 //! block   entry 0 | entry 1 | entry 2 | link        128 bytes each; a block has 4 entries
 //! entry   0      4     8       16     24   32         36          40        48        64
-//!         state  kind  offset  bytes  len  elem_size  elem_align  elem_tag  reserved  owners[4]
+//!         state  kind  offset  bytes  len  elem_size  elem_align  elem_tag  key       owners[4]
 //! owners  first_words  stride_bytes  count  form     16 bytes each
 //! ```
+//!
+//! The two words before the owners are `key_hash` and `key_len`, of an object that was made under a
+//! key: its bytes stand right before the object, on lines of their own, padded with zeros. All other
+//! objects have no key: length 0.
 //!
 //! - D1. Entries are appended under the lock on `CHANGE`; `state` goes from EMPTY to READY once, by
 //!   one Release store, when the object is complete. A killed creator leaves an EMPTY entry that
 //!   has an offset; the next one gives what lies behind it back to the kernel and starts afresh.
 //! - D2. READY entries lie in the order of their offsets and do not overlap. The end of the last
-//!   one is the start of the free space, so there is no allocation word that a kill could tear.
+//!   one is the start of the free space, so there is no allocation word that a kill could tear. (The
+//!   key of an object lies in what is free before it.)
 //! - D3. The last entry of a block is EMPTY or a link to the next block, which lies behind it.
+//!
+//! - D4. No two READY entries have the same key: who makes an object under a key looks for it under
+//!   the lock. So a key comes with its object, by one store, or not at all.
 //!
 //! | edge | Release | Acquire | then visible |
 //! |---|---|---|---|
@@ -23,7 +31,7 @@
 
 use super::header::{Geometry, LINE_BYTES};
 use super::id::{ID_MASK, NUMBER_BITS, NUMBER_DEAD, ParticipantId};
-use super::view::{Shared, View};
+use super::view::{Shared, View, Word};
 use crate::error::{Error, Result};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 
@@ -58,7 +66,8 @@ struct RawEntry {
     elem_size: AtomicU32,
     elem_align: AtomicU32,
     elem_tag: AtomicU64,
-    _reserved: [AtomicU64; 2],
+    key_hash: AtomicU64,
+    key_len: AtomicU64,
     owners: [RawOwners; OWNER_TABLES],
 }
 
@@ -109,6 +118,14 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+/// The longest key of an object.
+pub(crate) const KEY_BYTES_MAX: usize = 1024;
+
+/// The room of a key: whole lines.
+fn key_span(len: usize) -> u64 {
+    (len as u64).next_multiple_of(LINE_BYTES)
 }
 
 /// Where an object keeps participant ids: `count` words from `first_bytes` on (relative to the
@@ -172,6 +189,47 @@ impl<'a> Directory<'a> {
         })
     }
 
+    /// The number of the object that was made under `key`.
+    pub(crate) fn find(&self, key: &str) -> Option<u32> {
+        let hash = fnv1a(key.as_bytes());
+        let is_it = |raw: &RawEntry| {
+            // Relaxed: ordered by the Acquire of `state` (list).
+            raw.key_hash.load(Relaxed) == hash && self.key(raw).is_some_and(|found| found == key)
+        };
+        self.objects().position(is_it).map(|index| index as u32)
+    }
+
+    /// The keys of all objects that have one, with their kinds, in the order of their making.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (String, u32)> {
+        self.objects().filter_map(|raw| Some((self.key(raw)?, raw.kind.load(Relaxed))))
+    }
+
+    /// The key of an object.
+    fn key(&self, raw: &RawEntry) -> Option<String> {
+        let len = raw.key_len.load(Relaxed);
+        if len == 0 || len > KEY_BYTES_MAX as u64 {
+            return None;
+        }
+        let at = raw.offset.load(Relaxed).checked_sub(key_span(len as usize))?;
+        let mut bytes = Vec::new();
+        for word in 0..len.div_ceil(8) {
+            bytes.extend_from_slice(&self.view.at::<Word>(at + word * 8).ok()?.get().to_ne_bytes());
+        }
+        bytes.truncate(len as usize);
+        String::from_utf8(bytes).ok()
+    }
+
+    /// Writes a key before the object at `offset`.
+    fn note_key(&self, key: &str, offset: u64) -> Result<()> {
+        let at = offset - key_span(key.len());
+        for (word, bytes) in key.as_bytes().chunks(8).enumerate() {
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            self.view.at::<Word>(at + word as u64 * 8)?.put(u64::from_ne_bytes(padded));
+        }
+        Ok(())
+    }
+
     /// All READY entries in order, links included.
     fn listed(&self) -> impl Iterator<Item = &'a RawEntry> + use<'a> {
         self.blocks()
@@ -222,13 +280,14 @@ impl<'a> Directory<'a> {
         if fits { Ok(offset) } else { Err(Error::NoSpace) }
     }
 
-    /// Appends an object: finds room, lets `fill` complete it, and lists it. Returns the number of the entry.
+    /// Appends an object, under `key` if that is not empty: finds room, lets `fill` complete it, and lists it. Returns the number of the entry.
     ///
     /// `clear` makes everything from an offset on read as zero; `back` puts memory behind a new
     /// block. Call under the `CHANGE` lock.
     pub(crate) fn append(
         &self,
         mut entry: Entry,
+        key: &str,
         owners: &[OwnerWords],
         clear: impl Fn(u64) -> Result<()>,
         back: impl Fn(u64, u64) -> Result<()>,
@@ -243,13 +302,20 @@ impl<'a> Directory<'a> {
             back(offset, BLOCK_BYTES)?;
             let next: &Block = self.view.at(offset)?;
             let link = Entry { kind: KIND_LINK, offset, bytes: BLOCK_BYTES, ..entry };
-            Self::list(place, &link, &[]);
+            Self::list(place, &link, "", &[]);
             place = &next.entries[0];
         }
-        entry.offset = self.free_space(entry.bytes)?;
-        Self::claim(place, entry.offset, &clear)?;
+        let key_bytes = key_span(key.len());
+        let bytes = entry.bytes.checked_add(key_bytes).ok_or(Error::NoSpace)?;
+        let start = self.free_space(bytes)?;
+        Self::claim(place, start, &clear)?;
+        entry.offset = start + key_bytes;
+        if key_bytes != 0 {
+            back(start, key_bytes)?;
+            self.note_key(key, entry.offset)?;
+        }
         fill(entry)?;
-        Self::list(place, &entry, owners);
+        Self::list(place, &entry, key, owners);
         let index = self.objects().position(|raw| std::ptr::eq(raw, place));
         index.map(|index| index as u32).ok_or(Error::Corrupt("directory"))
     }
@@ -264,7 +330,7 @@ impl<'a> Directory<'a> {
         Ok(())
     }
 
-    fn list(place: &RawEntry, entry: &Entry, owners: &[OwnerWords]) {
+    fn list(place: &RawEntry, entry: &Entry, key: &str, owners: &[OwnerWords]) {
         debug_assert!(owners.len() <= OWNER_TABLES);
         // Relaxed: published by the Release of `state`.
         place.kind.store(entry.kind, Relaxed);
@@ -274,6 +340,8 @@ impl<'a> Directory<'a> {
         place.elem_size.store(entry.element.size, Relaxed);
         place.elem_align.store(entry.element.align, Relaxed);
         place.elem_tag.store(entry.element.tag, Relaxed);
+        place.key_hash.store(fnv1a(key.as_bytes()), Relaxed);
+        place.key_len.store(key.len() as u64, Relaxed);
         for (index, raw) in place.owners.iter().enumerate() {
             let words = owners.get(index);
             raw.first_words.store(words.map_or(0, |o| (o.first_bytes / 4) as u32), Relaxed);
