@@ -108,7 +108,7 @@ impl Barrier {
         Barrier::place(Place::In(region), parties)
     }
 
-    fn place(place: Place<'_>, parties: u32) -> Result<Barrier> {
+    pub(crate) fn place(place: Place<'_>, parties: u32) -> Result<Barrier> {
         Ok(Barrier { party: Arc::new(Party::create(place, parties)?) })
     }
 

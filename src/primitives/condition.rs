@@ -110,7 +110,7 @@ impl Condition {
         Condition::place(Place::In(region))
     }
 
-    fn place(place: Place<'_>) -> Result<Condition> {
+    pub(crate) fn place(place: Place<'_>) -> Result<Condition> {
         let owners = &[Waiters::<CELLS>::owner_words()];
         Ok(Condition { inner: Awaited::create(place, Kind::Condition, owners)? })
     }

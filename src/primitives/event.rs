@@ -92,7 +92,7 @@ impl Event {
         Event::place(Place::In(region))
     }
 
-    fn place(place: Place<'_>) -> Result<Event> {
+    pub(crate) fn place(place: Place<'_>) -> Result<Event> {
         Ok(Event { inner: Awaited::create(place, Kind::Event, &[])? })
     }
 

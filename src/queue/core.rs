@@ -111,7 +111,7 @@ impl Core {
         shape: Shape,
     ) -> Result<Core> {
         let (object, first) = layout::create(place, kind, element, shape)?;
-        Core::on(object, Some(first))
+        Core::on(object, first)
     }
 
     pub(super) fn open(name: &str, kind: Kind, element: Element) -> Result<Core> {

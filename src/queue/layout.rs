@@ -70,13 +70,14 @@ impl Parts {
     }
 }
 
-/// Makes a queue and takes the first seat at it, which is returned.
+/// Makes a queue and takes the first seat at it, which is returned; or opens the one that is there
+/// already, where nobody has a seat yet.
 pub(super) fn create(
     place: Place<'_>,
     kind: Kind,
     element: Element,
     shape: Shape,
-) -> Result<(Object, ParticipantId)> {
+) -> Result<(Object, Option<ParticipantId>)> {
     let participants = place.participants();
     let parts = Parts::new(shape, participants).ok_or(CAPACITY)?;
     let Parts { slots_at, chunks, heap_at, heap } = parts;
@@ -108,7 +109,7 @@ pub(super) fn create(
         first = Some(Seat::first(object, CENSUS_AT)?);
         Ok(())
     })?;
-    Ok((object, first.ok_or(Error::Corrupt("seat of a queue"))?))
+    Ok((object, first))
 }
 
 /// The ring of a queue.

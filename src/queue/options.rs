@@ -23,6 +23,8 @@ const UNBOUNDED_HEAP_BYTES: u64 = 1 << 30;
 /// A queue grows by so many bytes at least, and by so many slots.
 const CHUNK_BYTES: usize = 64 << 10;
 const CHUNK_SLOTS: usize = 16;
+/// The same in a manager.
+const KEYED_HEAP_BYTES: u64 = 16 << 20;
 
 /// How a queue is made, where the defaults do not do.
 ///
@@ -126,6 +128,13 @@ impl<'a> QueueOptions<'a> {
         self
     }
 
+    /// Makes the queue in a region under a key, or opens the one that is there.
+    #[cfg(feature = "serde")]
+    pub(crate) fn keyed(mut self, region: &'a Region, key: &'a str) -> Self {
+        self.place = Place::Keyed(region, key);
+        self
+    }
+
     /// Makes the queue.
     ///
     /// # Errors
@@ -156,6 +165,7 @@ impl<'a> QueueOptions<'a> {
         let stride = (HEAD_BYTES + inline_bytes).next_multiple_of(SLOT_BYTES) as u32;
         let heap_bytes = self.heap_bytes.unwrap_or(match self.place {
             Place::In(_) => 0,
+            Place::Keyed(..) => KEYED_HEAP_BYTES,
             Place::Anonymous | Place::Named(_) => HEAP_BYTES,
         });
         let slots = CHUNK_BYTES.div_ceil(stride as usize).next_power_of_two().max(CHUNK_SLOTS);

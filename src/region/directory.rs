@@ -2,17 +2,24 @@
 //!
 //! ```text
 //! block   entry 0 | entry 1 | entry 2 | link        128 bytes each; a block has 4 entries
-//! entry   0      4     8       16     24   32         36          40        48
-//!         state  kind  offset  bytes  len  elem_size  elem_align  elem_tag  owners[5]
+//! entry   0      4     6        8       16     24   32         36          40        48
+//!         state  kind  key_len  offset  bytes  len  elem_size  elem_align  elem_tag  owners[5]
 //! owners  first_words  stride_bytes  count  form     16 bytes each
 //! ```
+//!
+//! An object that was made under a key has its bytes right before it, on lines of their own, padded
+//! with zeros. All other objects have no key: length 0.
 //!
 //! - D1. Entries are appended under the lock on `CHANGE`; `state` goes from EMPTY to READY once, by
 //!   one Release store, when the object is complete. A killed creator leaves an EMPTY entry that
 //!   has an offset; the next one gives what lies behind it back to the kernel and starts afresh.
 //! - D2. READY entries lie in the order of their offsets and do not overlap. The end of the last
-//!   one is the start of the free space, so there is no allocation word that a kill could tear.
+//!   one is the start of the free space, so there is no allocation word that a kill could tear. (The
+//!   key of an object lies in what is free before it.)
 //! - D3. The last entry of a block is EMPTY or a link to the next block, which lies behind it.
+//!
+//! - D4. No two READY entries have the same key: who makes an object under a key looks for it under
+//!   the lock. So a key comes with its object, by one store, or not at all.
 //!
 //! | edge | Release | Acquire | then visible |
 //! |---|---|---|---|
@@ -23,7 +30,7 @@
 
 use super::header::{Geometry, LINE_BYTES};
 use super::id::{ID_MASK, NUMBER_BITS, NUMBER_DEAD, ParticipantId};
-use super::view::{Shared, View};
+use super::view::{Shared, View, Word};
 use crate::error::{Error, Result};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 
@@ -34,7 +41,9 @@ const OWNER_TABLES: usize = 5;
 /// `state` of an entry; anything else is EMPTY.
 const READY: u32 = 1;
 /// Kind of the entry that holds the next block.
-const KIND_LINK: u32 = u32::MAX;
+const KIND_LINK: u32 = KIND_MASK;
+/// The part of a word that says the kind.
+const KIND_MASK: u32 = 0xffff;
 
 /// How an owner field lies in its word.
 const FORM_ID: u32 = 1; // low 30 bits of a u32: a whole id
@@ -52,7 +61,8 @@ struct RawOwners {
 #[repr(C)]
 struct RawEntry {
     state: AtomicU32,
-    kind: AtomicU32,
+    /// The kind, 16 bits, and the length of the key in bytes.
+    kind_and_key: AtomicU32,
     offset: AtomicU64,
     bytes: AtomicU64,
     len: AtomicU64,
@@ -62,7 +72,19 @@ struct RawEntry {
     owners: [RawOwners; OWNER_TABLES],
 }
 
+impl RawEntry {
+    /// Relaxed, both: ordered by the Acquire of `state` (list).
+    fn kind(&self) -> u32 {
+        self.kind_and_key.load(Relaxed) & KIND_MASK
+    }
+
+    fn key_len(&self) -> usize {
+        (self.kind_and_key.load(Relaxed) >> 16) as usize
+    }
+}
+
 const _: () = {
+    assert!(KEY_BYTES_MAX <= KIND_MASK as usize);
     assert!(size_of::<RawEntry>() == 128);
     assert!(std::mem::offset_of!(RawEntry, owners) == 48);
 };
@@ -109,6 +131,14 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+/// The longest key of an object.
+pub(crate) const KEY_BYTES_MAX: usize = 1024;
+
+/// The room of a key: whole lines.
+fn key_span(len: usize) -> u64 {
+    (len as u64).next_multiple_of(LINE_BYTES)
 }
 
 /// Where an object keeps participant ids: `count` words from `first_bytes` on (relative to the
@@ -169,10 +199,49 @@ impl<'a> Directory<'a> {
             let block: &Block = view.at(here).ok()?;
             let last = &block.entries[ENTRIES - 1];
             // list: Acquire, for the offset of the link and the block behind it.
-            let linked = last.state.load(Acquire) == READY && last.kind.load(Relaxed) == KIND_LINK;
+            let linked = last.state.load(Acquire) == READY && last.kind() == KIND_LINK;
             at = linked.then(|| last.offset.load(Relaxed)).filter(|next| *next > here);
             Some(block)
         })
+    }
+
+    /// The number of the object that was made under `key`.
+    pub(crate) fn find(&self, key: &str) -> Option<u32> {
+        let is_it = |raw: &RawEntry| {
+            raw.key_len() == key.len() && self.key(raw).is_some_and(|found| found == key)
+        };
+        self.objects().position(is_it).map(|index| index as u32)
+    }
+
+    /// The keys of all objects that have one, with their kinds, in the order of their making.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (String, u32)> {
+        self.objects().filter_map(|raw| Some((self.key(raw)?, raw.kind())))
+    }
+
+    /// The key of an object.
+    fn key(&self, raw: &RawEntry) -> Option<String> {
+        let len = raw.key_len();
+        if !(1..=KEY_BYTES_MAX).contains(&len) {
+            return None;
+        }
+        let at = raw.offset.load(Relaxed).checked_sub(key_span(len))?;
+        let mut bytes = Vec::new();
+        for word in 0..len.div_ceil(8) as u64 {
+            bytes.extend_from_slice(&self.view.at::<Word>(at + word * 8).ok()?.get().to_ne_bytes());
+        }
+        bytes.truncate(len);
+        String::from_utf8(bytes).ok()
+    }
+
+    /// Writes a key before the object at `offset`.
+    fn note_key(&self, key: &str, offset: u64) -> Result<()> {
+        let at = offset - key_span(key.len());
+        for (word, bytes) in key.as_bytes().chunks(8).enumerate() {
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            self.view.at::<Word>(at + word as u64 * 8)?.put(u64::from_ne_bytes(padded));
+        }
+        Ok(())
     }
 
     /// All READY entries in order, links included.
@@ -184,7 +253,7 @@ impl<'a> Directory<'a> {
 
     /// The objects in order.
     fn objects(&self) -> impl Iterator<Item = &'a RawEntry> + use<'a> {
-        self.listed().filter(|raw| raw.kind.load(Relaxed) != KIND_LINK)
+        self.listed().filter(|raw| raw.kind() != KIND_LINK)
     }
 
     /// The entry with this number, counted over all blocks.
@@ -196,7 +265,7 @@ impl<'a> Directory<'a> {
     /// Reads an entry and checks its bounds. Relaxed: ordered by the Acquire of `state` (list).
     fn read(&self, place: &RawEntry) -> Result<Entry> {
         let entry = Entry {
-            kind: place.kind.load(Relaxed),
+            kind: place.kind(),
             offset: place.offset.load(Relaxed),
             bytes: place.bytes.load(Relaxed),
             len: place.len.load(Relaxed),
@@ -225,13 +294,14 @@ impl<'a> Directory<'a> {
         if fits { Ok(offset) } else { Err(Error::NoSpace) }
     }
 
-    /// Appends an object: finds room, lets `fill` complete it, and lists it. Returns the number of the entry.
+    /// Appends an object, under `key` if that is not empty: finds room, lets `fill` complete it, and lists it. Returns the number of the entry.
     ///
     /// `clear` makes everything from an offset on read as zero; `back` puts memory behind a new
     /// block. Call under the `CHANGE` lock.
     pub(crate) fn append(
         &self,
         mut entry: Entry,
+        key: &str,
         owners: &[OwnerWords],
         clear: impl Fn(u64) -> Result<()>,
         back: impl Fn(u64, u64) -> Result<()>,
@@ -246,13 +316,20 @@ impl<'a> Directory<'a> {
             back(offset, BLOCK_BYTES)?;
             let next: &Block = self.view.at(offset)?;
             let link = Entry { kind: KIND_LINK, offset, bytes: BLOCK_BYTES, ..entry };
-            Self::list(place, &link, &[]);
+            Self::list(place, &link, "", &[]);
             place = &next.entries[0];
         }
-        entry.offset = self.free_space(entry.bytes)?;
-        Self::claim(place, entry.offset, &clear)?;
+        let key_bytes = key_span(key.len());
+        let bytes = entry.bytes.checked_add(key_bytes).ok_or(Error::NoSpace)?;
+        let start = self.free_space(bytes)?;
+        Self::claim(place, start, &clear)?;
+        entry.offset = start + key_bytes;
+        if key_bytes != 0 {
+            back(start, key_bytes)?;
+            self.note_key(key, entry.offset)?;
+        }
         fill(entry)?;
-        Self::list(place, &entry, owners);
+        Self::list(place, &entry, key, owners);
         let index = self.objects().position(|raw| std::ptr::eq(raw, place));
         index.map(|index| index as u32).ok_or(Error::Corrupt("directory"))
     }
@@ -267,10 +344,10 @@ impl<'a> Directory<'a> {
         Ok(())
     }
 
-    fn list(place: &RawEntry, entry: &Entry, owners: &[OwnerWords]) {
+    fn list(place: &RawEntry, entry: &Entry, key: &str, owners: &[OwnerWords]) {
         debug_assert!(owners.len() <= OWNER_TABLES);
         // Relaxed: published by the Release of `state`.
-        place.kind.store(entry.kind, Relaxed);
+        place.kind_and_key.store(entry.kind | (key.len() as u32) << 16, Relaxed);
         place.offset.store(entry.offset, Relaxed);
         place.bytes.store(entry.bytes, Relaxed);
         place.len.store(entry.len, Relaxed);

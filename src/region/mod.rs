@@ -30,7 +30,7 @@ pub(crate) use mapping::Attached;
 pub(crate) use object::{Object, Pinned, PinnedSlice, Place, Spec};
 #[cfg(feature = "serde")]
 pub(crate) use transfer::Arrival;
-pub(crate) use view::{Flag, Shared};
+pub(crate) use view::{Flag, Shared, Word};
 
 /// How many children this process has seen to end: a hint that somebody may have died.
 pub(crate) fn children_reaped() -> u32 {
@@ -159,6 +159,10 @@ impl RegionOptions {
         let mapping = self.unpublished(place, Kind::Region)?;
         mapping.publish()?;
         Ok(Region { mapping })
+    }
+
+    pub(crate) fn object_bytes(self) -> u64 {
+        self.object_bytes
     }
 
     fn unpublished(self, place: Place<'_>, kind: Kind) -> Result<Arc<Mapping>> {

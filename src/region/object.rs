@@ -2,12 +2,12 @@
 
 #![allow(unsafe_code)]
 
-use super::Region;
-use super::directory::{Element, Entry, OwnerWords};
+use super::directory::{Element, Entry, KEY_BYTES_MAX, OwnerWords};
 use super::header::DEFAULT_PARTICIPANTS;
 use super::kind::Kind;
 use super::mapping::{Attached, Mapping};
 use super::view::{Shared, View};
+use super::{Region, RegionOptions};
 use crate::error::{Error, Result};
 use crate::sys::memory;
 use std::ops::Deref;
@@ -23,13 +23,15 @@ pub(crate) enum Place<'a> {
     Named(&'a str),
     /// A region with others.
     In(&'a Region),
+    /// In a region with others, under this key; what is there under the key already is opened.
+    Keyed(&'a Region, &'a str),
 }
 
 impl Place<'_> {
     /// How many participants the region of the object has.
     pub(crate) fn participants(self) -> u32 {
         match self {
-            Place::In(region) => region.mapping().geometry().participants,
+            Place::In(region) | Place::Keyed(region, _) => region.mapping().geometry().participants,
             Place::Anonymous | Place::Named(_) => DEFAULT_PARTICIPANTS,
         }
     }
@@ -59,23 +61,59 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// Makes an object. Its memory is zero; `init` sees it before anybody else does.
+    /// Makes an object. Its memory is zero; `init` sees it before anybody else does. Under a key
+    /// that is taken, opens the object that has it.
     pub(crate) fn create(
         place: Place<'_>,
         spec: &Spec<'_>,
         init: impl FnOnce(&Object) -> Result<()>,
     ) -> Result<Object> {
-        if let Place::In(region) = place {
-            return Object::append(region.mapping(), spec, init);
+        match place {
+            Place::In(region) => Object::append(region.mapping(), "", spec, init),
+            Place::Keyed(region, key) => {
+                if key.is_empty() || key.len() > KEY_BYTES_MAX {
+                    return Err(Error::InvalidArgument("a key has 1 to 1024 bytes"));
+                }
+                match Object::keyed(region, key) {
+                    Some(index) => {
+                        let mapping = Arc::clone(region.mapping());
+                        Object::at_index(mapping, index, spec.kind, spec.element)
+                    }
+                    None => Object::append(region.mapping(), key, spec, init),
+                }
+            }
+            Place::Anonymous | Place::Named(_) => {
+                Object::create_first(place, spec, RegionOptions::new(spec.bytes), init)
+            }
         }
-        let mapping = Region::unpublished(place, spec.kind, spec.bytes)?;
-        let object = Object::append(&mapping, spec, init)?;
+    }
+
+    /// Makes an object that is the first of a region of its own, which may have room for others.
+    pub(crate) fn create_first(
+        place: Place<'_>,
+        spec: &Spec<'_>,
+        region: RegionOptions,
+        init: impl FnOnce(&Object) -> Result<()>,
+    ) -> Result<Object> {
+        let mapping = region.unpublished(place, spec.kind)?;
+        let object = Object::append(&mapping, "", spec, init)?;
         mapping.publish()?;
         Ok(object)
     }
 
+    /// The number of the object that was made under `key`.
+    pub(crate) fn keyed(region: &Region, key: &str) -> Option<u32> {
+        region.mapping().directory().find(key)
+    }
+
+    /// The region of the object.
+    pub(crate) fn region(&self) -> Region {
+        Region::from_mapping(Arc::clone(&self.mapping))
+    }
+
     fn append(
         mapping: &Arc<Mapping>,
+        key: &str,
         spec: &Spec<'_>,
         init: impl FnOnce(&Object) -> Result<()>,
     ) -> Result<Object> {
@@ -86,13 +124,21 @@ impl Object {
             entry: Entry { kind, offset: 0, bytes, len, element },
         };
         object.index = mapping.changing(|| {
+            if !key.is_empty()
+                && let Some(index) = mapping.directory().find(key)
+            {
+                return Ok(index); // another was faster
+            }
             let (clear, back) = (|at| mapping.clear_from(at), |at, len| mapping.back(at, len));
-            mapping.directory().append(object.entry, spec.owners, clear, back, |entry| {
+            mapping.directory().append(object.entry, key, spec.owners, clear, back, |entry| {
                 object.entry = entry;
                 mapping.back(entry.offset, spec.backed)?;
                 init(&object)
             })
         })?;
+        if object.entry.offset == 0 {
+            return Object::at_index(object.mapping, object.index, spec.kind, spec.element);
+        }
         Ok(object)
     }
 
@@ -136,6 +182,11 @@ impl Object {
 
     pub(crate) fn index(&self) -> u32 {
         self.index
+    }
+
+    /// Where in its file the object begins.
+    pub(crate) fn offset(&self) -> u64 {
+        self.entry.offset
     }
 
     /// The number that the kind interprets, as it was at open.
