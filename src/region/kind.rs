@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     BoundedSemaphore = 17,
     Queue = 18,
     JoinableQueue = 19,
+    Pool = 20,
 }
 
 impl Kind {
@@ -49,6 +50,7 @@ impl Kind {
             17 => "bounded semaphore",
             18 => "queue",
             19 => "joinable queue",
+            20 => "pool",
             _ => return format!("object of kind {number}"),
         };
         name.to_owned()
