@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     Dict = 21,
     List = 22,
     Namespace = 23,
+    Pool = 24,
 }
 
 impl Kind {
@@ -58,6 +59,7 @@ impl Kind {
             21 => "dict",
             22 => "list",
             23 => "namespace",
+            24 => "pool",
             _ => return format!("object of kind {number}"),
         };
         name.to_owned()
