@@ -68,8 +68,8 @@ pub use {
     listener::{AcceptError, ConnectError, ConnectOptions, Listener, ListenerOptions, connect},
     message::Message,
     process::{
-        Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,
-        parent_process,
+        Args, ChildInfo, Method, PanicInfo, Process, ProcessError, Run, Scope, active_children,
+        cpu_count, current_process, init, parent_process, scope,
     },
     queue::Job,
 };
