@@ -107,6 +107,8 @@ pub enum Error {
     WrongKey,
     /// Neither the take-over hook nor `shmkit::init` ran before `main` of this process.
     NotInitialised,
+    /// A process with this many other threads was to be forked, which is not safe.
+    Threads(usize),
     /// A ring, queue or pipe has no room now.
     Full,
     /// The time given has passed.
@@ -200,6 +202,9 @@ impl fmt::Display for Error {
             Error::WrongKey => f.write_str("the two sides do not have the same key"),
             Error::NotInitialised => {
                 f.write_str("call shmkit::init() first in main to start processes from here")
+            }
+            Error::Threads(others) => {
+                write!(f, "a process with {others} other thread(s) is not safe to fork")
             }
             Error::Full => f.write_str("full"),
             Error::Timeout => f.write_str("timed out"),

@@ -72,8 +72,8 @@ pub use {
     message::Message,
     pool::{Async, Imap, MapAsync, Pool, PoolBuilder},
     process::{
-        Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,
-        parent_process,
+        Args, ChildInfo, Method, PanicInfo, Process, ProcessError, Run, Scope, active_children,
+        cpu_count, current_process, init, parent_process, scope,
     },
     queue::Job,
 };
