@@ -28,7 +28,11 @@ mod value;
 mod wait;
 
 #[cfg(all(feature = "serde", not(loom)))]
+mod heap;
+#[cfg(all(feature = "serde", not(loom)))]
 mod listener;
+#[cfg(all(feature = "serde", not(loom)))]
+mod manager;
 #[cfg(all(feature = "serde", not(loom)))]
 mod message;
 #[cfg(all(feature = "serde", not(loom)))]
@@ -66,6 +70,7 @@ pub use {
 #[cfg(all(feature = "serde", not(loom)))]
 pub use {
     listener::{AcceptError, ConnectError, ConnectOptions, Listener, ListenerOptions, connect},
+    manager::{Dict, List, Manager, ManagerOptions, Namespace},
     message::Message,
     process::{
         Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,

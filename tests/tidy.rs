@@ -10,9 +10,10 @@ const LAYERS: &[&[&str]] = &[
     &["sync"],
     &["region"],
     &["lock", "ring", "message"],
+    &["heap"],
     &["pipe", "queue", "primitives", "value", "array"],
     &["process", "listener"],
-    &["wait"],
+    &["wait", "manager"],
 ];
 
 /// Edges that point down and are still wrong.
@@ -25,6 +26,11 @@ const NEVER: &[(&str, &str)] = &[
     ("array", "sys"),
     ("process", "ring"),
     ("wait", "sys"),
+    ("heap", "sys"),
+    ("heap", "ring"),
+    ("manager", "sys"),
+    ("manager", "lock"),
+    ("manager", "ring"),
 ];
 
 /// Edges inside one layer that a reader expects.
