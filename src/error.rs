@@ -74,6 +74,8 @@ pub enum Error {
         /// Slots in the region; `RegionOptions::participants` sets them.
         limit: u32,
     },
+    /// Nothing has this name in the namespace.
+    MissingKey(String),
     /// An argument is outside its range; the text names it.
     InvalidArgument(&'static str),
     /// An index is not below the length.
@@ -186,6 +188,7 @@ impl fmt::Display for Error {
             Error::TooManyParticipants { limit } => {
                 write!(f, "all {limit} participant slots belong to live processes")
             }
+            Error::MissingKey(name) => write!(f, "nothing has the name {name:?}"),
             Error::InvalidArgument(what) => write!(f, "invalid argument: {what}"),
             Error::OutOfRange { index, len } => {
                 write!(f, "index {index} is out of range for {len} elements")

@@ -28,7 +28,11 @@ mod value;
 mod wait;
 
 #[cfg(all(feature = "serde", not(loom)))]
+mod heap;
+#[cfg(all(feature = "serde", not(loom)))]
 mod listener;
+#[cfg(all(feature = "serde", not(loom)))]
+mod manager;
 #[cfg(all(feature = "serde", not(loom)))]
 mod message;
 #[cfg(all(feature = "serde", not(loom)))]
@@ -69,6 +73,7 @@ pub use {
 pub use {
     error::TaskError,
     listener::{AcceptError, ConnectError, ConnectOptions, Listener, ListenerOptions, connect},
+    manager::{Dict, List, Manager, ManagerOptions, Namespace},
     message::Message,
     pool::{Async, Imap, MapAsync, Pool, PoolBuilder},
     process::{

@@ -10,10 +10,11 @@ const LAYERS: &[&[&str]] = &[
     &["sync"],
     &["region"],
     &["lock", "ring", "message"],
+    &["heap"],
     &["pipe", "queue", "primitives", "value", "array"],
     &["process", "listener"],
     &["pool"],
-    &["wait"],
+    &["wait", "manager"],
 ];
 
 /// Edges that point down and are still wrong.
@@ -26,6 +27,11 @@ const NEVER: &[(&str, &str)] = &[
     ("array", "sys"),
     ("process", "ring"),
     ("wait", "sys"),
+    ("heap", "sys"),
+    ("heap", "ring"),
+    ("manager", "sys"),
+    ("manager", "lock"),
+    ("manager", "ring"),
 ];
 
 /// Edges inside one layer that a reader expects.
