@@ -223,7 +223,9 @@ impl Campaign {
         self.report.instructions = path.len();
         self.report.states = 1 + path.count(CHANGED);
         self.report.system_calls = path.count(SYSTEM_CALL);
-        for k in path.points(S::POINTS) {
+        // With a rescuer each point stands for many kills.
+        let points = if S::RESCUED && !is_full() { Points::States } else { S::POINTS };
+        for k in path.points(points) {
             if self.only.is_some_and(|only| only != k) {
                 continue;
             }

@@ -90,7 +90,7 @@ fn tests() -> Vec<Test> {
 
 fn main() -> ExitCode {
     bind_symbols_now();
-    runner::run(tests())
+    runner::run_in_parallel(tests())
 }
 
 /// Starts this program anew with lazy binding off: the dynamic linker's work at the first call of a
