@@ -17,6 +17,7 @@ mod mpmc;
 mod pipe;
 mod proof;
 mod queue;
+mod queue_growth;
 mod queue_large;
 mod region;
 mod ring;
@@ -81,6 +82,7 @@ fn tests() -> Vec<Test> {
     tests.extend(mpmc::tests());
     tests.extend(queue_large::tests());
     tests.extend(queue::tests());
+    tests.extend(queue_growth::tests());
     tests.extend(pipe::tests());
     tests.extend(handles::tests());
     tests.extend(spawn::tests());
