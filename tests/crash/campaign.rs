@@ -62,12 +62,16 @@ pub enum Points {
     /// Those of [`Points::States`] and [`SAMPLES`] more, forty times as many if full: for operations
     /// of hundreds of thousands.
     Samples,
-    /// One instruction of each state of the shared memory, and both sides of each system call.
+    /// One instruction of each state of the shared memory, and both sides of each system call. Of the
+    /// states that one and the same instruction makes, as in the loop of a copy, the first [`ALIKE`]
+    /// and every [`ALIKE_STRIDE`]th, unless full.
     States,
 }
 
 const SHORT: usize = 500;
 const SAMPLES: usize = 120;
+const ALIKE: usize = 8;
+const ALIKE_STRIDE: usize = 64;
 
 /// What happens to the victim at each point.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -425,10 +429,20 @@ impl Path {
             Points::Instructions if is_full() || self.len() <= SHORT => 1,
             Points::Instructions => self.len() / SAMPLES,
         };
-        let chosen = |k: usize| {
-            k.is_multiple_of(stride)
+        let mut changes = HashMap::new();
+        let mut is_new_state = |k: usize| {
+            if self.instructions[k] & CHANGED == 0 {
+                return false;
+            }
+            let nth = changes.entry(self.address(k - 1)).or_insert(0usize);
+            *nth += 1;
+            is_full() || *nth <= ALIKE || nth.is_multiple_of(ALIKE_STRIDE)
+        };
+        let mut chosen = |k: usize| {
+            is_new_state(k)
+                || k.is_multiple_of(stride)
                 || k == self.len()
-                || self.instructions[k] & (CHANGED | SYSTEM_CALL) != 0
+                || self.instructions[k] & SYSTEM_CALL != 0
                 || self.instructions[k - 1] & SYSTEM_CALL != 0
         };
         (0..=self.len()).filter(|&k| chosen(k)).collect()
