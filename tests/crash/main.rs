@@ -15,6 +15,7 @@ mod helper;
 mod lock;
 mod mpmc;
 mod pipe;
+mod pool;
 mod proof;
 mod queue;
 mod queue_large;
@@ -84,6 +85,7 @@ fn tests() -> Vec<Test> {
     tests.extend(pipe::tests());
     tests.extend(handles::tests());
     tests.extend(spawn::tests());
+    tests.extend(pool::tests());
     tests.extend(wait::tests());
     tests
 }
