@@ -15,6 +15,7 @@ mod helper;
 mod lock;
 mod mpmc;
 mod pipe;
+mod pool;
 mod proof;
 mod queue;
 mod queue_growth;
@@ -86,6 +87,7 @@ fn tests() -> Vec<Test> {
     tests.extend(pipe::tests());
     tests.extend(handles::tests());
     tests.extend(spawn::tests());
+    tests.extend(pool::tests());
     tests.extend(wait::tests());
     tests
 }

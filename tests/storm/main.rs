@@ -15,6 +15,7 @@ mod items;
 mod ledger;
 mod lock;
 mod mpmc;
+mod pool;
 mod proof;
 mod queue;
 mod region;
@@ -99,5 +100,6 @@ fn main() -> ExitCode {
     tests.extend(mpmc::tests());
     tests.extend(queue::tests());
     tests.extend(region::tests());
+    tests.extend(pool::tests());
     runner::run(tests)
 }
