@@ -62,12 +62,15 @@ pub enum Points {
     /// Those of [`Points::States`] and [`SAMPLES`] more, twenty times as many if full: for operations
     /// of hundreds of thousands.
     Samples,
+    /// Those of [`Points::States`] and [`FEW_SAMPLES`] more; as [`Points::Samples`] if full.
+    Few,
     /// One instruction of each state of the shared memory, and both sides of each system call.
     States,
 }
 
 const SHORT: usize = 2500;
 const SAMPLES: usize = 250;
+const FEW_SAMPLES: usize = 25;
 
 /// What happens to the victim at each point.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -417,8 +420,9 @@ impl Path {
     fn points(&self, points: Points) -> Vec<usize> {
         let stride = match points {
             Points::States => usize::MAX,
-            Points::Samples if is_full() => self.len().div_ceil(20 * SAMPLES),
+            Points::Samples | Points::Few if is_full() => self.len().div_ceil(20 * SAMPLES),
             Points::Samples => self.len().div_ceil(SAMPLES),
+            Points::Few => self.len().div_ceil(FEW_SAMPLES),
             Points::Instructions if is_full() || self.len() <= SHORT => 1,
             Points::Instructions => self.len() / SAMPLES,
         };

@@ -13,6 +13,7 @@ mod event;
 mod handles;
 mod helper;
 mod lock;
+mod manager;
 mod mpmc;
 mod pipe;
 mod proof;
@@ -85,6 +86,7 @@ fn tests() -> Vec<Test> {
     tests.extend(handles::tests());
     tests.extend(spawn::tests());
     tests.extend(wait::tests());
+    tests.extend(manager::tests());
     tests
 }
 

@@ -14,6 +14,7 @@ mod event;
 mod items;
 mod ledger;
 mod lock;
+mod manager;
 mod mpmc;
 mod proof;
 mod queue;
@@ -97,5 +98,6 @@ fn main() -> ExitCode {
     tests.extend(mpmc::tests());
     tests.extend(queue::tests());
     tests.extend(region::tests());
+    tests.extend(manager::tests());
     runner::run(tests)
 }
