@@ -62,6 +62,8 @@ pub enum Points {
     /// Those of [`Points::States`] and [`SAMPLES`] more, forty times as many if full: for operations
     /// of hundreds of thousands.
     Samples,
+    /// Those of [`Points::States`] and [`FEW_SAMPLES`] more; as [`Points::Samples`] if full.
+    Few,
     /// One instruction of each state of the shared memory, and both sides of each system call. Of the
     /// states that one and the same instruction makes, as in the loop of a copy, the first [`ALIKE`]
     /// and every [`ALIKE_STRIDE`]th, unless full.
@@ -70,6 +72,7 @@ pub enum Points {
 
 const SHORT: usize = 500;
 const SAMPLES: usize = 120;
+const FEW_SAMPLES: usize = 25;
 const ALIKE: usize = 8;
 const ALIKE_STRIDE: usize = 64;
 
@@ -424,8 +427,9 @@ impl Path {
     fn points(&self, points: Points) -> Vec<usize> {
         let stride = match points {
             Points::States => usize::MAX,
-            Points::Samples if is_full() => self.len().div_ceil(40 * SAMPLES),
+            Points::Samples | Points::Few if is_full() => self.len().div_ceil(40 * SAMPLES),
             Points::Samples => self.len().div_ceil(SAMPLES),
+            Points::Few => self.len().div_ceil(FEW_SAMPLES),
             Points::Instructions if is_full() || self.len() <= SHORT => 1,
             Points::Instructions => self.len() / SAMPLES,
         };

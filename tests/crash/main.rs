@@ -13,6 +13,7 @@ mod event;
 mod handles;
 mod helper;
 mod lock;
+mod manager;
 mod mpmc;
 mod pipe;
 mod pool;
@@ -89,6 +90,7 @@ fn tests() -> Vec<Test> {
     tests.extend(spawn::tests());
     tests.extend(pool::tests());
     tests.extend(wait::tests());
+    tests.extend(manager::tests());
     tests
 }
 

@@ -14,6 +14,7 @@ mod event;
 mod items;
 mod ledger;
 mod lock;
+mod manager;
 mod mpmc;
 mod pool;
 mod proof;
@@ -101,5 +102,6 @@ fn main() -> ExitCode {
     tests.extend(queue::tests());
     tests.extend(region::tests());
     tests.extend(pool::tests());
+    tests.extend(manager::tests());
     runner::run(tests)
 }
