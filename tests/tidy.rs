@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["pipe", "queue", "primitives", "value", "array"],
     &["process", "listener"],
     &["wait"],
+    &["untyped"],
 ];
 
 /// Edges that point down and are still wrong.

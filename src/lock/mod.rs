@@ -5,7 +5,11 @@
 
 #[cfg(not(loom))]
 pub(crate) mod awaited;
+#[cfg(not(loom))]
+pub(crate) mod bare;
 pub(crate) mod barrier;
+#[cfg(not(loom))]
+pub(crate) mod bytes;
 pub(crate) mod cell;
 pub(crate) mod census;
 pub(crate) mod deadline;
@@ -33,6 +37,8 @@ pub(crate) mod permits;
 mod placed;
 #[cfg(not(loom))]
 pub(crate) mod plain;
+#[cfg(not(loom))]
+pub(crate) mod poll;
 pub(crate) mod raw;
 pub(crate) mod records;
 pub(crate) mod recursive;

@@ -4,6 +4,7 @@
 //! from those who do not finish what it asks for. The most used of these names are those of the crate,
 //! too.
 
+pub(crate) mod bytes;
 mod core;
 mod error;
 #[cfg(feature = "serde")]

@@ -13,7 +13,7 @@ const SLOT_BYTES_MAX: usize = 4096;
 /// Strings and the like have their bytes elsewhere, so that a type does not say how many they are.
 const OWNING_SLOT_BYTES: usize = 256;
 /// The longest message that a slot may be made for.
-const INLINE_BYTES_MAX: usize = 1 << 30;
+pub(super) const INLINE_BYTES_MAX: usize = 1 << 30;
 /// Address space for longer messages by default: several of 16 MiB.
 const HEAP_BYTES: u64 = 128 << 20;
 
@@ -110,7 +110,7 @@ impl<'a> QueueOptions<'a> {
         }
         let stride = (HEAD_BYTES + inline_bytes).next_multiple_of(SLOT_BYTES) as u32;
         let heap_bytes = self.heap_bytes.unwrap_or(match self.place {
-            Place::In(_) => 0,
+            Place::In(_) | Place::Keyed(..) => 0,
             Place::Anonymous | Place::Named(_) => HEAP_BYTES,
         });
         let shape = Shape { capacity: self.capacity as u64, stride, heap_bytes };

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! block   entry 0 | entry 1 | entry 2 | link        128 bytes each; a block has 4 entries
-//! entry   0      4     8       16     24   32         36          40        48        64
-//!         state  kind  offset  bytes  len  elem_size  elem_align  elem_tag  reserved  owners[4]
+//! entry   0      4     8       16     24   32         36          40        48   64
+//!         state  kind  offset  bytes  len  elem_size  elem_align  elem_tag  key  owners[4]
 //! owners  first_words  stride_bytes  count  form     16 bytes each
 //! ```
 //!
@@ -12,7 +12,8 @@
 //!   has an offset; the next one gives what lies behind it back to the kernel and starts afresh.
 //! - D2. READY entries lie in the order of their offsets and do not overlap. The end of the last
 //!   one is the start of the free space, so there is no allocation word that a kill could tear.
-//! - D3. The last entry of a block is EMPTY or a link to the next block, which lies behind it.
+//! - D3. No two READY entries have the same key, but many have none (0).
+//! - D4. The last entry of a block is EMPTY or a link to the next block, which lies behind it.
 //!
 //! | edge | Release | Acquire | then visible |
 //! |---|---|---|---|
@@ -58,7 +59,7 @@ struct RawEntry {
     elem_size: AtomicU32,
     elem_align: AtomicU32,
     elem_tag: AtomicU64,
-    _reserved: [AtomicU64; 2],
+    key: [AtomicU64; 2],
     owners: [RawOwners; OWNER_TABLES],
 }
 
@@ -78,7 +79,7 @@ unsafe impl Shared for Block {}
 
 /// The type of an object's elements, as far as it can be told from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Element {
+pub struct Element {
     pub(crate) size: u32,
     pub(crate) align: u32,
     /// A hash of the type's name, so that equal sizes do not pass for equal types.
@@ -98,6 +99,39 @@ impl Element {
     /// Bytes of no particular type.
     pub(crate) const BYTES: Element = Element { size: 1, align: 1, tag: 0 };
 
+    /// Messages of which nobody has said what they are: they pass for messages of any type.
+    pub const MESSAGES: Element = Element { size: 0, align: 1, tag: 0 };
+
+    /// For handles that leave it to their user what the elements are.
+    pub(crate) const ANY: Element = Element { size: u32::MAX, align: 0, tag: 0 };
+
+    /// The fingerprint of the type of this name, as `std::any::type_name` gives it. `None` if no type
+    /// can have that size or alignment.
+    pub fn named(size: usize, align: usize, name: &str) -> Option<Element> {
+        let fits = align.is_power_of_two() && size.is_multiple_of(align);
+        let size = u32::try_from(size).ok().filter(|_| fits)?;
+        Some(Element { size, align: u32::try_from(align).ok()?, tag: fnv1a(name.as_bytes()) })
+    }
+
+    /// Bytes of an element.
+    pub fn size(self) -> usize {
+        self.size as usize
+    }
+
+    /// How an element is aligned.
+    pub fn align(self) -> usize {
+        self.align as usize
+    }
+
+    /// Whether elements of this type may be taken for those of `other`.
+    pub(super) fn passes_for(self, other: Element) -> bool {
+        let are_messages = |e: Element| e.size == 0 && e.align == 1;
+        let unsaid = self == Element::MESSAGES || other == Element::MESSAGES;
+        other == Element::ANY
+            || self == other
+            || unsaid && are_messages(self) && are_messages(other)
+    }
+
     /// Typed messages whose encoding `T` decides.
     pub(crate) fn message<T>() -> Element {
         Element { size: 0, align: 1, tag: fnv1a(std::any::type_name::<T>().as_bytes()) }
@@ -109,6 +143,24 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+/// The name of an object in its region, as it stands in an entry: a hash that no two names share
+/// by chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key([u64; 2]);
+
+impl Key {
+    /// The key of this name, for which the same rules hold as for the names of regions.
+    pub(crate) fn of(name: &str) -> Result<Key> {
+        super::name::path(name)?;
+        // FNV-1a, 128 bits.
+        let hash =
+            name.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
+                (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+            });
+        Ok(Key([hash as u64, (hash >> 64) as u64 | 1])) // never 0
+    }
 }
 
 /// Where an object keeps participant ids: `count` words from `first_bytes` on (relative to the
@@ -138,6 +190,7 @@ pub(crate) struct Entry {
     pub(crate) bytes: u64,
     pub(crate) len: u64,
     pub(crate) element: Element,
+    pub(crate) key: Option<Key>,
 }
 
 /// The directory of one mapping.
@@ -157,7 +210,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    /// The blocks in order. A link that does not lead on (D3) ends them, so that they end.
+    /// The blocks in order. A link that does not lead on (D4) ends them, so that they end.
     fn blocks(&self) -> impl Iterator<Item = &'a Block> + use<'a> {
         let view = self.view;
         let mut at = Some(self.first_block);
@@ -190,6 +243,12 @@ impl<'a> Directory<'a> {
         self.read(raw.ok_or(Error::Corrupt("number of an object"))?)
     }
 
+    /// The number of the entry with this key.
+    pub(crate) fn find(&self, key: Key) -> Result<u32> {
+        let index = self.objects().position(|raw| key_of(raw) == Some(key));
+        index.map(|index| index as u32).ok_or(Error::NotFound)
+    }
+
     /// Reads an entry and checks its bounds. Relaxed: ordered by the Acquire of `state` (list).
     fn read(&self, place: &RawEntry) -> Result<Entry> {
         let entry = Entry {
@@ -202,6 +261,7 @@ impl<'a> Directory<'a> {
                 align: place.elem_align.load(Relaxed),
                 tag: place.elem_tag.load(Relaxed),
             },
+            key: key_of(place),
         };
         if entry.offset < self.objects_offset {
             return Err(Error::Corrupt("offset of an object"));
@@ -234,6 +294,9 @@ impl<'a> Directory<'a> {
         back: impl Fn(u64, u64) -> Result<()>,
         fill: impl FnOnce(Entry) -> Result<()>,
     ) -> Result<u32> {
+        if entry.key.is_some_and(|key| self.find(key).is_ok()) {
+            return Err(Error::Exists); // D3
+        }
         let block = self.blocks().last().ok_or(Error::Corrupt("directory"))?;
         let is_empty = |raw: &&RawEntry| raw.state.load(Acquire) != READY; // list
         let mut place = block.entries.iter().find(is_empty).ok_or(Error::Corrupt("directory"))?;
@@ -242,7 +305,7 @@ impl<'a> Directory<'a> {
             Self::claim(place, offset, &clear)?;
             back(offset, BLOCK_BYTES)?;
             let next: &Block = self.view.at(offset)?;
-            let link = Entry { kind: KIND_LINK, offset, bytes: BLOCK_BYTES, ..entry };
+            let link = Entry { kind: KIND_LINK, offset, bytes: BLOCK_BYTES, key: None, ..entry };
             Self::list(place, &link, &[]);
             place = &next.entries[0];
         }
@@ -274,6 +337,9 @@ impl<'a> Directory<'a> {
         place.elem_size.store(entry.element.size, Relaxed);
         place.elem_align.store(entry.element.align, Relaxed);
         place.elem_tag.store(entry.element.tag, Relaxed);
+        for (word, half) in place.key.iter().zip(entry.key.map_or([0; 2], |key| key.0)) {
+            word.store(half, Relaxed);
+        }
         for (index, raw) in place.owners.iter().enumerate() {
             let words = owners.get(index);
             raw.first_words.store(words.map_or(0, |o| (o.first_bytes / 4) as u32), Relaxed);
@@ -301,6 +367,12 @@ impl<'a> Directory<'a> {
             }
         }
     }
+}
+
+/// The key of an entry. Relaxed: ordered by the Acquire of `state` (list).
+fn key_of(raw: &RawEntry) -> Option<Key> {
+    let key = [raw.key[0].load(Relaxed), raw.key[1].load(Relaxed)];
+    (key != [0; 2]).then_some(Key(key))
 }
 
 fn sweep_table(object: View<'_>, raw: &RawOwners, number: u32) {

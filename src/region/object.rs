@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::Region;
-use super::directory::{Element, Entry, OwnerWords};
+use super::directory::{Element, Entry, Key, OwnerWords};
 use super::header::DEFAULT_PARTICIPANTS;
 use super::kind::Kind;
 use super::mapping::{Attached, Mapping};
@@ -16,20 +16,37 @@ use std::sync::Arc;
 
 /// Where a new object goes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
+pub enum Place<'a> {
     /// A region of its own, without a name.
     Anonymous,
     /// A region of its own, under this name.
     Named(&'a str),
     /// A region with others.
     In(&'a Region),
+    /// A region with others, in which this name leads to it.
+    Keyed(&'a Region, &'a str),
+}
+
+/// Where an object is that has a name.
+#[derive(Clone, Copy, Debug)]
+pub enum Address<'a> {
+    /// Alone in the region of this name.
+    Named(&'a str),
+    /// With others in a region, where it was made as [`Place::Keyed`].
+    In(&'a Region, &'a str),
+}
+
+impl<'a> From<&'a str> for Address<'a> {
+    fn from(name: &'a str) -> Address<'a> {
+        Address::Named(name)
+    }
 }
 
 impl Place<'_> {
     /// How many participants the region of the object has.
     pub(crate) fn participants(self) -> u32 {
         match self {
-            Place::In(region) => region.mapping().geometry().participants,
+            Place::In(region) | Place::Keyed(region, _) => region.mapping().geometry().participants,
             Place::Anonymous | Place::Named(_) => DEFAULT_PARTICIPANTS,
         }
     }
@@ -65,11 +82,16 @@ impl Object {
         spec: &Spec<'_>,
         init: impl FnOnce(&Object) -> Result<()>,
     ) -> Result<Object> {
-        if let Place::In(region) = place {
-            return Object::append(region.mapping(), spec, init);
+        match place {
+            Place::In(region) => return Object::append(region.mapping(), spec, None, init),
+            Place::Keyed(region, key) => {
+                let key = Some(Key::of(key)?);
+                return Object::append(region.mapping(), spec, key, init);
+            }
+            Place::Anonymous | Place::Named(_) => {}
         }
         let mapping = Region::unpublished(place, spec.kind, spec.bytes)?;
-        let object = Object::append(&mapping, spec, init)?;
+        let object = Object::append(&mapping, spec, None, init)?;
         mapping.publish()?;
         Ok(object)
     }
@@ -77,13 +99,14 @@ impl Object {
     fn append(
         mapping: &Arc<Mapping>,
         spec: &Spec<'_>,
+        key: Option<Key>,
         init: impl FnOnce(&Object) -> Result<()>,
     ) -> Result<Object> {
         let (kind, bytes, len, element) = (spec.kind as u32, spec.bytes, spec.len, spec.element);
         let mut object = Object {
             mapping: Arc::clone(mapping),
             index: 0,
-            entry: Entry { kind, offset: 0, bytes, len, element },
+            entry: Entry { kind, offset: 0, bytes, len, element, key },
         };
         object.index = mapping.changing(|| {
             let (clear, back) = (|at| mapping.clear_from(at), |at, len| mapping.back(at, len));
@@ -96,8 +119,19 @@ impl Object {
         Ok(object)
     }
 
-    /// The object that is alone in the region of this name.
-    pub(crate) fn open(name: &str, kind: Kind, element: Element) -> Result<Object> {
+    /// The object at this address.
+    pub(crate) fn open<'a>(
+        at: impl Into<Address<'a>>,
+        kind: Kind,
+        element: Element,
+    ) -> Result<Object> {
+        let name = match at.into() {
+            Address::Named(name) => name,
+            Address::In(region, key) => {
+                let index = region.mapping().directory().find(Key::of(key)?)?;
+                return Object::at_index(Arc::clone(region.mapping()), index, kind, element);
+            }
+        };
         let mapping = Region::join_named(name)?;
         if mapping.geometry().kind != kind as u32 {
             return Err(mismatch(kind, Kind::name(mapping.geometry().kind)));
@@ -116,7 +150,7 @@ impl Object {
         if entry.kind != kind as u32 {
             return Err(mismatch(kind, Kind::name(entry.kind)));
         }
-        if entry.element != element {
+        if !entry.element.passes_for(element) {
             let describe = |e: Element| {
                 format!(
                     "a {} of elements with size {}, alignment {}, type tag {:#018x}",

@@ -1,0 +1,1472 @@
+/*
+ * shmkit: shared-memory IPC for Linux. Queues, pipes, locks, arrays and processes that go on working
+ * when any process is killed at any instruction.
+ *
+ * Made from the sources of the library: do not edit. README.md beside the library is the reference.
+ *
+ * Rules for all functions
+ *
+ * - Status: 0 is success, more than 0 success with news (SHMKIT_OWNER_DIED: you hold the lock), less than
+ *   0 failure. Results are written on success only, except where a function says otherwise.
+ * - Time: `int64_t timeout_ns` is relative, on the monotonic clock: SHMKIT_NO_WAIT, SHMKIT_FOREVER, or
+ *   nanoseconds. Signals do not end a wait.
+ * - Handles: made by `_create` and `_open`, given up by `_free`, which takes NULL too and never waits.
+ *   No other thread may use a handle while it is freed. Any other function answers a NULL handle with
+ *   SHMKIT_ERR_INVALID_ARGUMENT (or 0, false, -1, NULL where it returns no status).
+ * - Places: with `region` NULL an object has a region of its own; otherwise it lies in that one and lives
+ *   as long as it. With `name` NULL nobody finds it: it goes to others by fork, or with its region. With a
+ *   name others find it: by the name alone, or by region and name.
+ * - Threads: any, at once, unless a type says otherwise (pipes, and the ends of rings: one at a time).
+ * - Fork: handles survive it, unless a type says otherwise; what a process holds (locks, permits, slots,
+ *   ends) stays with the parent, and the child gets SHMKIT_ERR_NOT_OWNER or SHMKIT_ERR_WRONG_PROCESS. The
+ *   child of a process with several threads may use handles that it inherited, but make none before it
+ *   executes another program.
+ * - Death: a process may be killed anywhere. Others go on and are told by the statuses; nothing that was
+ *   acknowledged is lost, and no name or memory stays behind.
+ */
+
+#ifndef SHMKIT_H
+#define SHMKIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#define SHMKIT_VERSION_MAJOR 0
+#define SHMKIT_VERSION_MINOR 1
+#define SHMKIT_VERSION_PATCH 0
+#define SHMKIT_VERSION_STRING "0.1.0"
+/** Compare with shmkit_version(). */
+#define SHMKIT_VERSION                                                                             \
+    (SHMKIT_VERSION_MAJOR * 1000000 + SHMKIT_VERSION_MINOR * 1000 + SHMKIT_VERSION_PATCH)
+
+/** As a timeout: do not wait. */
+#define SHMKIT_NO_WAIT INT64_C(0)
+/** As a timeout: wait as long as it takes. */
+#define SHMKIT_FOREVER INT64_C(-1)
+
+#if defined(__cplusplus)
+#if __cplusplus >= 201703L
+#define SHMKIT_NODISCARD [[nodiscard]]
+#endif
+#define SHMKIT_NOEXCEPT noexcept
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ > 201710L
+#define SHMKIT_NODISCARD [[nodiscard]]
+#endif
+#ifndef SHMKIT_NODISCARD
+#if defined(__GNUC__)
+#define SHMKIT_NODISCARD __attribute__((warn_unused_result))
+#else
+#define SHMKIT_NODISCARD
+#endif
+#endif
+#ifndef SHMKIT_NOEXCEPT
+#define SHMKIT_NOEXCEPT
+#endif
+
+/**
+ * The name is free: make the object, or fail with SHMKIT_ERR_EXISTS.
+ */
+#define SHMKIT_CREATE_EXCLUSIVE 0
+
+/**
+ * If the object is there, open it.
+ */
+#define SHMKIT_CREATE_OR_OPEN 1
+
+/**
+ * If the object is there and nobody alive uses it, make it anew. This is always done.
+ */
+#define SHMKIT_CREATE_REPLACE_DEAD 2
+
+/**
+ * A lock that its holder may take again.
+ */
+#define SHMKIT_LOCK_RECURSIVE 256
+
+/**
+ * The object has a descriptor for `poll`. All that can have one always have.
+ */
+#define SHMKIT_POLLABLE 512
+
+/**
+ * A queue whose messages are to be done: `_release` says that one is, `shmkit_queue_join()` waits for
+ * all, and a message whose consumer died or called `_abort` comes again. Rust opens it as
+ * `JoinableQueue<T>`.
+ */
+#define SHMKIT_QUEUE_JOINABLE 1024
+
+/**
+ * The number of the binary interface: that of the shared library's name. A program runs with the
+ * library that it was linked with, or with a later one of the same number.
+ */
+#define SHMKIT_ABI_VERSION 1
+
+/**
+ * What came of a call: 0 is success, more than 0 success with news, less than 0 failure.
+ *
+ * The numbers are part of the binary interface: they never change, and new ones may come.
+ */
+typedef enum shmkit_status {
+    /**
+     * Done.
+     */
+    SHMKIT_OK = 0,
+    /**
+     * The lock *is* held, but its last holder died in its section: repair what it protects and call
+     * `_mark_consistent`, or the next owner is told again.
+     */
+    SHMKIT_OWNER_DIED = 1,
+    /**
+     * Not now, and the call was not to wait.
+     */
+    SHMKIT_ERR_WOULD_BLOCK = -1,
+    /**
+     * Not for as long as the call was to wait.
+     */
+    SHMKIT_ERR_TIMED_OUT = -2,
+    /**
+     * The other side is closed, and nothing is left.
+     */
+    SHMKIT_ERR_CLOSED = -3,
+    /**
+     * The process of the other side has died, and nothing is left.
+     */
+    SHMKIT_ERR_PEER_DIED = -4,
+    /**
+     * The barrier is broken.
+     */
+    SHMKIT_ERR_BROKEN = -5,
+    /**
+     * Kept for objects that cannot be used again after a death; no function returns it now.
+     */
+    SHMKIT_ERR_NOT_RECOVERABLE = -6,
+    /**
+     * This thread does not hold the lock.
+     */
+    SHMKIT_ERR_NOT_OWNER = -7,
+    /**
+     * This thread would wait for itself.
+     */
+    SHMKIT_ERR_DEADLOCK = -8,
+    /**
+     * The semaphore would have more permits than it can have.
+     */
+    SHMKIT_ERR_OVERFLOW = -9,
+    /**
+     * The message can never fit.
+     */
+    SHMKIT_ERR_TOO_LARGE = -10,
+    /**
+     * The message is longer than the buffer; it is still there.
+     */
+    SHMKIT_ERR_BUFFER_TOO_SMALL = -11,
+    /**
+     * An argument is NULL, outside its range, or contradicts another.
+     */
+    SHMKIT_ERR_INVALID_ARGUMENT = -20,
+    /**
+     * Nothing live has this name.
+     */
+    SHMKIT_ERR_NOT_FOUND = -21,
+    /**
+     * Something live has this name.
+     */
+    SHMKIT_ERR_EXISTS = -22,
+    /**
+     * The system does not allow it.
+     */
+    SHMKIT_ERR_PERMISSION = -23,
+    /**
+     * There is not that much memory.
+     */
+    SHMKIT_ERR_NO_MEMORY = -24,
+    /**
+     * The region, its table of processes, or the shared-memory file system is full.
+     */
+    SHMKIT_ERR_NO_SPACE = -25,
+    /**
+     * It is there, but of another kind, or of other elements.
+     */
+    SHMKIT_ERR_TYPE_MISMATCH = -26,
+    /**
+     * It was made by a library with another format of shared memory.
+     */
+    SHMKIT_ERR_LAYOUT_VERSION = -27,
+    /**
+     * What lies in shared memory cannot be true.
+     */
+    SHMKIT_ERR_CORRUPT = -28,
+    /**
+     * The handle belongs to another process: this is a forked copy, or the end was moved.
+     */
+    SHMKIT_ERR_WRONG_PROCESS = -29,
+    /**
+     * In use: the end has a live owner, or a message is still lent.
+     */
+    SHMKIT_ERR_BUSY = -30,
+    /**
+     * This cannot be done here; `shmkit_last_error()` says why.
+     */
+    SHMKIT_ERR_UNSUPPORTED = -31,
+    /**
+     * The system refused: see `shmkit_last_errno()`.
+     */
+    SHMKIT_ERR_SYSTEM = -32,
+    /**
+     * A bug of the library, which was contained.
+     */
+    SHMKIT_ERR_INTERNAL = -99,
+} shmkit_status;
+
+/**
+ * A fixed number of elements in shared memory, under one lock. Any thread of any process may use it
+ * at once; a handle survives fork, the held lock does not.
+ */
+typedef struct shmkit_array shmkit_array;
+
+/**
+ * A place where a number of threads of any processes meet. Any thread of any process may use it at
+ * once; a handle survives fork.
+ */
+typedef struct shmkit_barrier shmkit_barrier;
+
+/**
+ * Where threads of any process wait for what a lock protects to change. Any thread of any process may
+ * use it at once; a handle survives fork.
+ */
+typedef struct shmkit_condition shmkit_condition;
+
+/**
+ * A flag to wait for. Any thread of any process may use it at once; a handle survives fork.
+ */
+typedef struct shmkit_event shmkit_event;
+
+/**
+ * A lock between processes and threads. Any thread of any process may use it at once; a handle
+ * survives fork, a held lock does not: the child holds nothing that its parent does.
+ */
+typedef struct shmkit_lock shmkit_lock;
+
+/**
+ * One end of a pipe, which carries messages of bytes in both directions, whole and in order. One thread
+ * of one process at a time uses an end; what a forked child has inherited is its parent's.
+ *
+ * Rust has it as `Connection<T>`: `send_bytes` and `recv_bytes` there are the same bytes as here.
+ */
+typedef struct shmkit_pipe shmkit_pipe;
+
+/**
+ * Messages of bytes from any number of producers to any number of consumers, each to one of them. Any
+ * thread of any process may use it at once; a handle survives fork, what is lent in place does not.
+ *
+ * Rust opens it as `Queue<T>`: `loan` and `receive` there are the same bytes as here.
+ */
+typedef struct shmkit_queue shmkit_queue;
+
+/**
+ * Shared memory for many objects, under one descriptor. Any thread of any process may use it at
+ * once; a handle survives fork.
+ */
+typedef struct shmkit_region shmkit_region;
+
+/**
+ * A number of permits. Any thread of any process may use it at once; a handle survives fork, what the
+ * parent has acquired stays the parent's.
+ */
+typedef struct shmkit_semaphore shmkit_semaphore;
+
+/**
+ * Elements of one type, for arrays and rings.
+ *
+ * The tag is the name of the type: a region remembers size, alignment and a hash of the tag, and whoever
+ * opens the object must say the same. For sharing with Rust the tag is what `std::any::type_name`
+ * gives for the type there: "u8" to "u64", "i8" to "i64", "usize", "isize", "f32", "f64", "[u64; 4]",
+ * "my_crate::my_module::Frame".
+ */
+typedef struct shmkit_elem {
+    /**
+     * Bytes of an element, a multiple of `align`; not 0.
+     */
+    size_t size;
+    /**
+     * How an element is aligned: a power of two, at most 128.
+     */
+    size_t align;
+    /**
+     * The name of the type; NULL is the same as "".
+     */
+    const char *tag;
+} shmkit_elem;
+
+/**
+ * How a queue or a pipe is made; NULL or zeros for what does by default.
+ */
+typedef struct shmkit_channel_config {
+    /**
+     * `sizeof(shmkit_channel_config)`: tells the library what the program knows of.
+     */
+    size_t struct_size;
+    /**
+     * SHMKIT_CREATE_EXCLUSIVE, or SHMKIT_CREATE_OR_OPEN for a queue; for a queue SHMKIT_QUEUE_JOINABLE.
+     */
+    uint32_t flags;
+    /**
+     * Of a queue: memory for all messages together that are longer than `max_message`, in bytes; 0:
+     * 128 MiB, or none in a region. It is taken as it is needed. Of a pipe: what a direction holds, in
+     * bytes; 0: 64 KiB.
+     */
+    size_t capacity;
+    /**
+     * Of a queue: the longest message that has a place in the queue itself, which is faster; 0: 232. Of
+     * a pipe: the longest message that is to travel in one piece; 0: half of `capacity`.
+     */
+    size_t max_message;
+    /**
+     * Of a queue: the messages that it holds at most; 0: 64. A pipe counts bytes only.
+     */
+    size_t max_messages;
+    /**
+     * For sharing with a Rust program that uses its typed calls: what `std::any::type_name` gives for
+     * its T; NULL: any T will do.
+     */
+    const char *tag;
+} shmkit_channel_config;
+
+/**
+ * A buffer, for several messages in one call.
+ */
+typedef struct shmkit_buf {
+    /**
+     * Its first byte.
+     */
+    void *data;
+    /**
+     * Its length in bytes; of a received message the length of that, afterwards.
+     */
+    size_t len;
+} shmkit_buf;
+
+/**
+ * A message in place: room to be filled, or one that was received.
+ */
+typedef struct shmkit_slot {
+    /**
+     * Its first byte.
+     */
+    void *data;
+    /**
+     * Its length in bytes.
+     */
+    size_t len;
+    /**
+     * Whose it is: the library's own.
+     */
+    uint64_t token[2];
+} shmkit_slot;
+
+/**
+ * What a queue or a pipe is doing.
+ */
+typedef struct shmkit_stats {
+    /**
+     * Of a queue: messages that it holds at most. Of a pipe: 0.
+     */
+    size_t capacity;
+    /**
+     * Of a queue: messages in it now. Of a pipe: 1 if there is something to receive, or else 0.
+     */
+    size_t len;
+    /**
+     * The longest message that can be lent in a slot (of a queue longer ones lie in pages).
+     */
+    size_t max_inline;
+    /**
+     * Whether this end, or the queue, is closed.
+     */
+    bool closed;
+} shmkit_stats;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Makes `len` zeroed elements of the type `elem`. `region`, `name` and `flags` as of
+ * `shmkit_lock_create()`. Rust opens it as `Array<T>` with the T that `elem` names.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_SYSTEM; with SHMKIT_CREATE_OR_OPEN those of `shmkit_array_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_array_create(const struct shmkit_region *region,
+                                       const char *name,
+                                       const struct shmkit_elem *elem,
+                                       size_t len,
+                                       uint32_t flags,
+                                       struct shmkit_array **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens an array of elements of the type `elem` by its name; in `region` if that is not NULL.
+ *
+ * Errors: as of `shmkit_lock_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_array_open(const struct shmkit_region *region,
+                                     const char *name,
+                                     const struct shmkit_elem *elem,
+                                     struct shmkit_array **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. If this process holds the array's lock, it keeps it until its last
+ * handle to the region is gone. Never blocks.
+ */
+void shmkit_array_free(struct shmkit_array *array)
+SHMKIT_NOEXCEPT;
+
+/**
+ * The first element; NULL for NULL. Valid until the handle is freed. Others read and write there at
+ * the same time, unless all take the lock. Never blocks.
+ */
+void *shmkit_array_data(const struct shmkit_array *array) SHMKIT_NOEXCEPT;
+
+/**
+ * The number of elements, which never changes; 0 for NULL. Never blocks.
+ */
+size_t shmkit_array_len(const struct shmkit_array *array) SHMKIT_NOEXCEPT;
+
+/**
+ * Acquires the array's lock, waiting for it at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT,
+ * SHMKIT_FOREVER), and sets `*data` to the first element, to be edited in place. `data` may be NULL.
+ *
+ * SHMKIT_OWNER_DIED: the lock is held, and the elements are as its last holder left them when it died,
+ * perhaps half written: repair them and call `shmkit_array_mark_consistent()`.
+ *
+ * Errors: as of `shmkit_lock_acquire()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_array_lock(struct shmkit_array *array,
+                                     int64_t timeout_ns,
+                                     void **data)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the array's lock back. Only the thread that holds it may. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_NOT_OWNER, SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD enum shmkit_status shmkit_array_unlock(struct shmkit_array *array) SHMKIT_NOEXCEPT;
+
+/**
+ * Declares the elements good, after SHMKIT_OWNER_DIED. Only the holder of the array's lock may. Never
+ * blocks.
+ *
+ * Errors: SHMKIT_ERR_NOT_OWNER, SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_array_mark_consistent(struct shmkit_array *array)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Copies `count` elements from the one at `index` on to `dst`: of one moment, under the array's lock,
+ * which it waits for unless this thread holds it.
+ *
+ * SHMKIT_OWNER_DIED: they were copied, but a holder of the lock died and nobody has repaired what it
+ * left.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (also elements that are not there).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_array_read(struct shmkit_array *array,
+                                     size_t index,
+                                     size_t count,
+                                     void *dst)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Copies `count` elements from `src` over those from `index` on, under the array's lock, which it waits
+ * for unless this thread holds it.
+ *
+ * SHMKIT_OWNER_DIED: they were written, but a holder of the lock died and nobody has repaired what it
+ * left elsewhere.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (also elements that are not there).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_array_write(struct shmkit_array *array,
+                                      size_t index,
+                                      size_t count,
+                                      const void *src)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Reads the element at `index`, of 8 bytes, in one piece and without the lock; whoever wrote it has done
+ * before what it did before. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (also elements of another size or alignment).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_array_load_i64(const struct shmkit_array *array,
+                                         size_t index,
+                                         int64_t *out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Writes the element at `index`, of 8 bytes, in one piece and without the lock. Never blocks.
+ *
+ * Errors: as of `shmkit_array_load_i64()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_array_store_i64(struct shmkit_array *array,
+                                          size_t index,
+                                          int64_t value)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Adds to the element at `index`, of 8 bytes, without the lock, wrapping around; `*old` is what was
+ * there before. `old` may be NULL. Never blocks.
+ *
+ * Errors: as of `shmkit_array_load_i64()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_array_add_i64(struct shmkit_array *array,
+                                        size_t index,
+                                        int64_t value,
+                                        int64_t *old)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Replaces the element at `index`, of 8 bytes, by `value` if it is `*expected`, without the lock. Never
+ * blocks.
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK if it is something else, which `*expected` is then; and those of
+ * `shmkit_array_load_i64()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_array_cas_i64(struct shmkit_array *array,
+                                        size_t index,
+                                        int64_t *expected,
+                                        int64_t value)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Makes a barrier for `parties`, 1 to 65535. `region` and `name` as of `shmkit_lock_create()`.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_barrier_create(const struct shmkit_region *region,
+                                         const char *name,
+                                         uint32_t parties,
+                                         struct shmkit_barrier **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens a barrier by its name; in `region` if that is not NULL.
+ *
+ * Errors: as of `shmkit_lock_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_barrier_open(const struct shmkit_region *region,
+                                       const char *name,
+                                       struct shmkit_barrier **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Waits until as many have come as the barrier has parties, at most `timeout_ns` nanoseconds
+ * (SHMKIT_NO_WAIT, SHMKIT_FOREVER), and sets `*index` to this one's number in the order of arrival,
+ * from 0. `index` may be NULL.
+ *
+ * Who gives up after its time breaks the barrier for all, and is told SHMKIT_ERR_TIMED_OUT; the others
+ * are told SHMKIT_ERR_BROKEN, as after an abort, and after the death of a process that has a handle.
+ * A broken barrier stays so until `shmkit_barrier_reset()`.
+ *
+ * Errors: SHMKIT_ERR_BROKEN, SHMKIT_ERR_TIMED_OUT, SHMKIT_ERR_PEER_DIED (a party has died),
+ * SHMKIT_ERR_INVALID_ARGUMENT; only in a forked child SHMKIT_ERR_NO_SPACE and SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_barrier_wait(struct shmkit_barrier *barrier,
+                                       int64_t timeout_ns,
+                                       uint32_t *index)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Makes a broken barrier whole again; those who wait are told SHMKIT_ERR_BROKEN. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_barrier_reset(struct shmkit_barrier *barrier)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Breaks the barrier: those who wait and those who come are told SHMKIT_ERR_BROKEN. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_barrier_abort(struct shmkit_barrier *barrier)
+SHMKIT_NOEXCEPT;
+
+/**
+ * How many have to come; 0 for NULL. Never blocks.
+ */
+uint32_t shmkit_barrier_parties(const struct shmkit_barrier *barrier) SHMKIT_NOEXCEPT;
+
+/**
+ * How many wait now; 0 if the barrier is broken, or for NULL. Stale at once. Never blocks.
+ */
+uint32_t shmkit_barrier_waiting(const struct shmkit_barrier *barrier) SHMKIT_NOEXCEPT;
+
+/**
+ * Whether the barrier is broken; false for NULL. Stale at once. Never blocks.
+ */
+bool shmkit_barrier_is_broken(const struct shmkit_barrier *barrier) SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. Never blocks.
+ */
+void shmkit_barrier_free(struct shmkit_barrier *barrier) SHMKIT_NOEXCEPT;
+
+/**
+ * Makes a condition. `region` and `name` as of `shmkit_lock_create()`.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_condition_create(const struct shmkit_region *region,
+                                           const char *name,
+                                           struct shmkit_condition **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens a condition by its name; in `region` if that is not NULL.
+ *
+ * Errors: as of `shmkit_lock_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_condition_open(const struct shmkit_region *region,
+                                         const char *name,
+                                         struct shmkit_condition **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the lock back, waits until notified, at most `timeout_ns` nanoseconds, and acquires the lock
+ * again, however long that takes. The caller holds the lock, which is not recursive.
+ *
+ * The lock is held after SHMKIT_OK, SHMKIT_OWNER_DIED (another holder died meanwhile; notified or not),
+ * SHMKIT_ERR_TIMED_OUT and SHMKIT_ERR_WOULD_BLOCK (SHMKIT_NO_WAIT). Look at the state again in any
+ * case.
+ *
+ * Errors: SHMKIT_ERR_TIMED_OUT, SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_NOT_OWNER, SHMKIT_ERR_UNSUPPORTED (a
+ * recursive lock), SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_condition_wait(struct shmkit_condition *condition,
+                                         struct shmkit_lock *lock,
+                                         int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Wakes up to `n` of those who wait now, those who came first. Need not hold the lock. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_condition_notify(struct shmkit_condition *condition,
+                                           uint32_t n)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Wakes all who wait now. Need not hold the lock. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_condition_notify_all(struct shmkit_condition *condition)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. Never blocks.
+ */
+void shmkit_condition_free(struct shmkit_condition *condition) SHMKIT_NOEXCEPT;
+
+/**
+ * Makes an event, clear. `region`, `name` and `flags` as of `shmkit_lock_create()`.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_SYSTEM; with SHMKIT_CREATE_OR_OPEN those of `shmkit_event_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_event_create(const struct shmkit_region *region,
+                                       const char *name,
+                                       uint32_t flags,
+                                       struct shmkit_event **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens an event by its name; in `region` if that is not NULL.
+ *
+ * Errors: as of `shmkit_lock_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_event_open(const struct shmkit_region *region,
+                                     const char *name,
+                                     struct shmkit_event **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sets the flag and lets all go on who wait. Never blocks; a signal handler may call it.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD enum shmkit_status shmkit_event_set(struct shmkit_event *event) SHMKIT_NOEXCEPT;
+
+/**
+ * Clears the flag: who comes from now on waits. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD enum shmkit_status shmkit_event_clear(struct shmkit_event *event) SHMKIT_NOEXCEPT;
+
+/**
+ * Whether the flag is set; false for NULL. Stale at once. Never blocks.
+ */
+bool shmkit_event_is_set(const struct shmkit_event *event) SHMKIT_NOEXCEPT;
+
+/**
+ * Waits until the flag is set, or has been since the call, at most `timeout_ns` nanoseconds
+ * (SHMKIT_NO_WAIT, SHMKIT_FOREVER).
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT, SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_event_wait(struct shmkit_event *event,
+                                     int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. Never blocks.
+ */
+void shmkit_event_free(struct shmkit_event *event) SHMKIT_NOEXCEPT;
+
+/**
+ * What the last call of this thread that failed had to say: one line, never NULL, "" if none has.
+ *
+ * Only failures that a status does not explain leave a text: after SHMKIT_ERR_WOULD_BLOCK,
+ * _TIMED_OUT, _CLOSED, _PEER_DIED, _BROKEN and _BUFFER_TOO_SMALL it is that of an earlier call. Valid
+ * until the next call of this library by this thread. Never blocks.
+ */
+const char *shmkit_last_error(void)
+SHMKIT_NOEXCEPT;
+
+/**
+ * The `errno` value that goes with `shmkit_last_error()`: the system's if it refused something, or
+ * else the one that comes nearest to the status; 0 if no call of this thread has failed. Never blocks.
+ */
+int shmkit_last_errno(void)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Makes a lock, free.
+ *
+ * `region` NULL: the lock gets a region of its own. `name` NULL: nobody finds it, it goes to others by
+ * fork; otherwise others find it by `region` and `name`. `flags`: SHMKIT_CREATE_EXCLUSIVE or
+ * SHMKIT_CREATE_OR_OPEN; SHMKIT_LOCK_RECURSIVE for one that its holder may take again. Rust opens it
+ * as `Lock<()>` or `RLock<()>`.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_SYSTEM; with SHMKIT_CREATE_OR_OPEN those of `shmkit_lock_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_lock_create(const struct shmkit_region *region,
+                                      const char *name,
+                                      uint32_t flags,
+                                      struct shmkit_lock **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens a lock, plain or recursive, by its name; in `region` if that is not NULL.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND, SHMKIT_ERR_TYPE_MISMATCH (another kind of object, or a Rust lock with
+ * data in it), SHMKIT_ERR_LAYOUT_VERSION, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_PERMISSION, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_lock_open(const struct shmkit_region *region,
+                                    const char *name,
+                                    struct shmkit_lock **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Acquires the lock, waiting for it at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT, SHMKIT_FOREVER).
+ *
+ * SHMKIT_OWNER_DIED: the lock is held, and its last holder died, or went on without repairing: see
+ * `shmkit_lock_mark_consistent()`. Nobody who waits starves.
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT, SHMKIT_ERR_DEADLOCK (this thread holds it, and
+ * it is not recursive), SHMKIT_ERR_INVALID_ARGUMENT; only in a forked child SHMKIT_ERR_NO_SPACE and
+ * SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_lock_acquire(struct shmkit_lock *lock,
+                                       int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the lock back; a recursive one once. Only the thread that holds it may. Never blocks.
+ *
+ * A lock that was acquired with SHMKIT_OWNER_DIED and not marked consistent since tells its next
+ * holder the same.
+ *
+ * Errors: SHMKIT_ERR_NOT_OWNER (also in a forked child of the holder), SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD enum shmkit_status shmkit_lock_release(struct shmkit_lock *lock) SHMKIT_NOEXCEPT;
+
+/**
+ * Declares what the lock protects good, after SHMKIT_OWNER_DIED. Only its holder may. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_NOT_OWNER, SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_lock_mark_consistent(struct shmkit_lock *lock)
+SHMKIT_NOEXCEPT;
+
+/**
+ * The pid of the process that holds the lock, which may be dead; 0 if nobody does, or for NULL. Stale
+ * at once. Never blocks.
+ */
+int32_t shmkit_lock_owner(const struct shmkit_lock *lock)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. If this process holds the lock, it keeps it until its last handle
+ * to the region is gone; then the next holder is told SHMKIT_OWNER_DIED. Never blocks.
+ */
+void shmkit_lock_free(struct shmkit_lock *lock)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Makes a pipe, and its two ends `*a` and `*b`.
+ *
+ * `name` NULL: both ends are this process's, to be passed on. With a name `b` may be NULL: another
+ * process takes that end by `shmkit_pipe_open()`. Ends of a pipe with a name have no descriptor and
+ * carry none. `region` as of `shmkit_lock_create()`; `config` may be NULL.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_create(const struct shmkit_region *region,
+                                      const char *name,
+                                      const struct shmkit_channel_config *config,
+                                      struct shmkit_pipe **a,
+                                      struct shmkit_pipe **b)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the second end of the pipe with this name; in `region` if that is not NULL. An end whose owner
+ * is dead can be taken again, and goes on where that one stopped.
+ *
+ * Errors: as of `shmkit_lock_open()`; SHMKIT_ERR_WRONG_PROCESS when both ends have live owners or were
+ * closed.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_open(const struct shmkit_region *region,
+                                    const char *name,
+                                    struct shmkit_pipe **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sends a message of `len` bytes, waiting for room at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT,
+ * SHMKIT_FOREVER). A message longer than half of the capacity goes in pieces: unless SHMKIT_NO_WAIT, it
+ * may be as long as it likes.
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT, SHMKIT_ERR_CLOSED, SHMKIT_ERR_PEER_DIED,
+ * SHMKIT_ERR_TOO_LARGE, SHMKIT_ERR_BUSY (a slot of this end is reserved), SHMKIT_ERR_WRONG_PROCESS,
+ * SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_send(struct shmkit_pipe *pipe,
+                                    const void *data,
+                                    size_t len,
+                                    int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Receives the next message into `buf` of `cap` bytes, waiting for it at most `timeout_ns` nanoseconds
+ * (SHMKIT_NO_WAIT, SHMKIT_FOREVER), and sets `*len` to its length.
+ *
+ * Errors: SHMKIT_ERR_BUFFER_TOO_SMALL: `*len` is what it needs, and the message stays;
+ * SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT; SHMKIT_ERR_CLOSED and SHMKIT_ERR_PEER_DIED after the last
+ * message; SHMKIT_ERR_BUSY (a slot of this end is acquired), SHMKIT_ERR_WRONG_PROCESS,
+ * SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_recv(struct shmkit_pipe *pipe,
+                                    void *buf,
+                                    size_t cap,
+                                    size_t *len,
+                                    int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sends `n` messages, those of `bufs` in order, waiting for room for all at most `timeout_ns`
+ * nanoseconds; `*done`, which is also set on failure, is how many were sent.
+ *
+ * Errors: as of `shmkit_pipe_send()`, of the message after those that were sent.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_send_n(struct shmkit_pipe *pipe,
+                                      const struct shmkit_buf *bufs,
+                                      size_t n,
+                                      int64_t timeout_ns,
+                                      size_t *done)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Receives up to `n` messages into `bufs`, waiting at most `timeout_ns` nanoseconds for the first;
+ * `*done`, which is also set on failure, is how many came, and the `len` of each of their buffers the
+ * length of its message.
+ *
+ * Errors: as of `shmkit_pipe_recv()`, of the first message; SHMKIT_ERR_BUFFER_TOO_SMALL also of a later
+ * one, whose buffer's `len` says then what it needs: `*done` counts those before it.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_recv_n(struct shmkit_pipe *pipe,
+                                      struct shmkit_buf *bufs,
+                                      size_t n,
+                                      int64_t timeout_ns,
+                                      size_t *done)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Room for a message of `len` bytes, to be filled in place, waiting for it at most `timeout_ns`
+ * nanoseconds. One at a time; `len` is at most about half of the capacity.
+ *
+ * Errors: as of `shmkit_pipe_send()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_reserve(struct shmkit_pipe *pipe,
+                                       size_t len,
+                                       int64_t timeout_ns,
+                                       struct shmkit_slot *slot)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sends the first `len` bytes of what was reserved, at most all. The slot is used up. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (also a slot that is not reserved, or `len` beyond it: it stays),
+ * SHMKIT_ERR_WRONG_PROCESS (in a forked child).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_commit(struct shmkit_pipe *pipe,
+                                      struct shmkit_slot *slot,
+                                      size_t len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives a slot back as if it had never been reserved or acquired. The slot is used up. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_WRONG_PROCESS (in a forked child).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_abort(struct shmkit_pipe *pipe,
+                                     struct shmkit_slot *slot)
+SHMKIT_NOEXCEPT;
+
+/**
+ * The next message, to be read in place, waiting for it at most `timeout_ns` nanoseconds. One at a time.
+ *
+ * Errors: as of `shmkit_pipe_recv()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_acquire(struct shmkit_pipe *pipe,
+                                       int64_t timeout_ns,
+                                       struct shmkit_slot *slot)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Done with an acquired message: it is received for good, and its place is free. The slot is used up.
+ * Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_WRONG_PROCESS (in a forked child).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_release(struct shmkit_pipe *pipe,
+                                       struct shmkit_slot *slot)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sends a descriptor, which stays open here, as a message of its own, waiting for room at most
+ * `timeout_ns` nanoseconds. `shmkit_pipe_recv()` finds an empty message in its place.
+ *
+ * Errors: as of `shmkit_pipe_send()`; SHMKIT_ERR_UNSUPPORTED for a pipe with a name.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_send_fd(struct shmkit_pipe *pipe,
+                                       int fd,
+                                       int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Receives a descriptor, which is the caller's to close, waiting for it at most `timeout_ns`
+ * nanoseconds.
+ *
+ * Errors: as of `shmkit_pipe_recv()`; SHMKIT_ERR_CORRUPT if the message was no descriptor, and it is
+ * gone; SHMKIT_ERR_UNSUPPORTED for a pipe with a name.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_recv_fd(struct shmkit_pipe *pipe,
+                                       int *fd,
+                                       int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * 1 if there is something to receive, or the end of the stream; or else 0, also for NULL. Never blocks.
+ */
+size_t shmkit_pipe_len(struct shmkit_pipe *pipe)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sets `*fd` to a descriptor that is readable, for `poll` and `epoll`, when there is something to receive
+ * or the stream is at its end. It stays the pipe's: do not read or close it. When a call finds nothing
+ * the descriptor is silent again: receive until SHMKIT_ERR_WOULD_BLOCK before you sleep.
+ *
+ * Errors: SHMKIT_ERR_UNSUPPORTED for a pipe with a name, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_fd(struct shmkit_pipe *pipe,
+                                  int *fd)
+SHMKIT_NOEXCEPT;
+
+/**
+ * What this end is doing. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_stats(struct shmkit_pipe *pipe,
+                                     struct shmkit_stats *stats)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Closes this end, both directions: the other end gets what was sent, and then SHMKIT_ERR_CLOSED. Never
+ * blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_close(struct shmkit_pipe *pipe)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the end up and closes it, unless this is a forked copy; NULL is fine. A slot that is out is given
+ * back: do not use it any more. Never blocks.
+ */
+void shmkit_pipe_free(struct shmkit_pipe *pipe)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Makes a queue. `region` and `name` as of `shmkit_lock_create()`, the rest by `config`, which may be
+ * NULL.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_SYSTEM; with SHMKIT_CREATE_OR_OPEN those of `shmkit_queue_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_create(const struct shmkit_region *region,
+                                       const char *name,
+                                       const struct shmkit_channel_config *config,
+                                       struct shmkit_queue **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens a queue by its name, of whatever messages; in `region` if that is not NULL.
+ *
+ * Errors: as of `shmkit_lock_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_open(const struct shmkit_region *region,
+                                     const char *name,
+                                     struct shmkit_queue **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Puts a message of `len` bytes, waiting for room at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT,
+ * SHMKIT_FOREVER). After SHMKIT_OK it is in the queue, also if this process dies next.
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT, SHMKIT_ERR_CLOSED, SHMKIT_ERR_PEER_DIED (the
+ * queue is full, and no other handle is left), SHMKIT_ERR_TOO_LARGE, SHMKIT_ERR_NO_MEMORY,
+ * SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_put(struct shmkit_queue *queue,
+                                    const void *data,
+                                    size_t len,
+                                    int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gets the next message into `buf` of `cap` bytes, waiting for it at most `timeout_ns` nanoseconds
+ * (SHMKIT_NO_WAIT, SHMKIT_FOREVER), and sets `*len` to its length.
+ *
+ * Errors: SHMKIT_ERR_BUFFER_TOO_SMALL: `*len` is what it needs, and the message stays;
+ * SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT, SHMKIT_ERR_CLOSED (and nothing is left),
+ * SHMKIT_ERR_PEER_DIED (nothing is left, and no other handle), SHMKIT_ERR_INVALID_ARGUMENT,
+ * SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_get(struct shmkit_queue *queue,
+                                    void *buf,
+                                    size_t cap,
+                                    size_t *len,
+                                    int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Puts `n` messages, those of `bufs` in order, waiting for room for all at most `timeout_ns` nanoseconds;
+ * `*done`, which is also set on failure, is how many were put. Several times faster than one by one.
+ *
+ * Errors: as of `shmkit_queue_put()`, of the message after those that were put.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_put_n(struct shmkit_queue *queue,
+                                      const struct shmkit_buf *bufs,
+                                      size_t n,
+                                      int64_t timeout_ns,
+                                      size_t *done)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gets up to `n` messages into `bufs`, waiting at most `timeout_ns` nanoseconds for the first; `*done`,
+ * which is also set on failure, is how many were got, and the `len` of each of their buffers the length
+ * of its message. Several times faster than one by one.
+ *
+ * Errors: as of `shmkit_queue_get()`, of the first message; SHMKIT_ERR_BUFFER_TOO_SMALL also of a later
+ * one, whose buffer's `len` says then what it needs: `*done` counts those before it.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_get_n(struct shmkit_queue *queue,
+                                      struct shmkit_buf *bufs,
+                                      size_t n,
+                                      int64_t timeout_ns,
+                                      size_t *done)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Room for a message of `len` bytes, to be filled in place, waiting for it at most `timeout_ns`
+ * nanoseconds. Several may be out at once. What others put after it waits until it is committed or
+ * aborted: fill it and commit. If this process dies, nobody sees it.
+ *
+ * Errors: as of `shmkit_queue_put()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_reserve(struct shmkit_queue *queue,
+                                        size_t len,
+                                        int64_t timeout_ns,
+                                        struct shmkit_slot *slot)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Puts the first `len` bytes of what was reserved, at most all. The slot is used up. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (also a slot that is not reserved, or `len` beyond it: it stays),
+ * SHMKIT_ERR_WRONG_PROCESS (in a forked child).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_commit(struct shmkit_queue *queue,
+                                       struct shmkit_slot *slot,
+                                       size_t len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives a slot back as if it had never been reserved or acquired: an acquired message is the next one
+ * again, for whoever gets it. The slot is used up. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_WRONG_PROCESS (in a forked child).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_abort(struct shmkit_queue *queue,
+                                      struct shmkit_slot *slot)
+SHMKIT_NOEXCEPT;
+
+/**
+ * The next message, to be read in place, waiting for it at most `timeout_ns` nanoseconds. Several may be
+ * out at once. If this process dies before `_release`, another gets it.
+ *
+ * Errors: as of `shmkit_queue_get()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_acquire(struct shmkit_queue *queue,
+                                        int64_t timeout_ns,
+                                        struct shmkit_slot *slot)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Done with an acquired message: it is got for good, and its place is free. The slot is used up. Never
+ * blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_WRONG_PROCESS (in a forked child).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_release(struct shmkit_queue *queue,
+                                        struct shmkit_slot *slot)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Waits until all that was put is done, at most `timeout_ns` nanoseconds: for a queue with
+ * SHMKIT_QUEUE_JOINABLE.
+ *
+ * Errors: SHMKIT_ERR_TIMED_OUT (also with SHMKIT_NO_WAIT), SHMKIT_ERR_PEER_DIED (nobody is left to do
+ * it), SHMKIT_ERR_UNSUPPORTED (another queue), SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_join(struct shmkit_queue *queue,
+                                     int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Messages that are to be had now; 0 for NULL. Stale at once. Never blocks.
+ */
+size_t shmkit_queue_len(const struct shmkit_queue *queue) SHMKIT_NOEXCEPT;
+
+/**
+ * Sets `*fd` to a descriptor that is readable, for `poll` and `epoll`, when there is something to get or
+ * the queue is at its end. It stays the queue's: do not read or close it. When a get finds nothing the
+ * descriptor is silent again: get until SHMKIT_ERR_WOULD_BLOCK before you sleep.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_WRONG_PROCESS (in a forked child: open the queue
+ * anew), SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_fd(struct shmkit_queue *queue,
+                                   int *fd)
+SHMKIT_NOEXCEPT;
+
+/**
+ * What the queue is doing. Stale at once. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_stats(const struct shmkit_queue *queue,
+                                      struct shmkit_stats *stats)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Closes the queue for everybody: puts fail from now on, gets once nothing is left. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD enum shmkit_status shmkit_queue_close(struct shmkit_queue *queue) SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. Slots that are out are given back as by `shmkit_queue_abort()`: do
+ * not use them any more. The queue goes on for others. Never blocks.
+ */
+void shmkit_queue_free(struct shmkit_queue *queue)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Makes a region for objects of up to `size` bytes in all, which other processes of the same user
+ * find by `name`; NULL for one without a name, which goes to others by fork or by its descriptor.
+ *
+ * `size` is address space: memory is taken as objects are made. `flags`: SHMKIT_CREATE_EXCLUSIVE
+ * or SHMKIT_CREATE_OR_OPEN, which takes a region of this name whatever its size. `mode` is 0 or 0600:
+ * a region is its user's. The name goes with the last handle.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT (a name is 1 to 200 letters, digits, '-',
+ * '_' or '.', and does not start with '.'), SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_UNSUPPORTED (another mode), SHMKIT_ERR_SYSTEM; with SHMKIT_CREATE_OR_OPEN those of
+ * `shmkit_region_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_create(const char *name,
+                                        size_t size,
+                                        uint32_t flags,
+                                        uint32_t mode,
+                                        struct shmkit_region **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens the live region of this name. `flags` is 0.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND, SHMKIT_ERR_TYPE_MISMATCH (a single object has the name),
+ * SHMKIT_ERR_LAYOUT_VERSION, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_NO_SPACE (too many processes use it),
+ * SHMKIT_ERR_PERMISSION, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_open(const char *name,
+                                      uint32_t flags,
+                                      struct shmkit_region **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Joins the region behind a descriptor that came from another process, which stays the caller's.
+ * `flags` is 0.
+ *
+ * Errors: as `shmkit_region_open()`; SHMKIT_ERR_PERMISSION for memory that a peer could cut.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_from_fd(int fd,
+                                         uint32_t flags,
+                                         struct shmkit_region **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * The descriptor of the region, to send to another process; it stays the region's. Do not lock or
+ * duplicate it: by it the others see whether this process lives. -1 for NULL. Never blocks.
+ */
+int shmkit_region_fd(const struct shmkit_region *region) SHMKIT_NOEXCEPT;
+
+/**
+ * Where the region lies in this process; NULL for NULL. Its first bytes are tables of the library.
+ * Never blocks.
+ */
+void *shmkit_region_base(const struct shmkit_region *region) SHMKIT_NOEXCEPT;
+
+/**
+ * The size of the region with its tables, in bytes; 0 for NULL. Never blocks.
+ */
+size_t shmkit_region_size(const struct shmkit_region *region) SHMKIT_NOEXCEPT;
+
+/**
+ * Takes a name away from whatever has it: nobody finds that any more, and those who use it go on.
+ *
+ * For names of regions and of single objects. Nothing needs this to clean up: a name goes with its
+ * last user, and that of the dead with the next one who wants it.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT (the file is none of
+ * this library's), SHMKIT_ERR_PERMISSION, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_unlink(const char *name)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. Objects that were made or opened in the region stay usable by
+ * their own handles. Never blocks.
+ */
+void shmkit_region_free(struct shmkit_region *region) SHMKIT_NOEXCEPT;
+
+/**
+ * Makes a semaphore with `initial` permits, and at most `max`; `max` 0: at most 2147483647.
+ *
+ * `region` and `name` as of `shmkit_lock_create()`. Rust opens it as `BoundedSemaphore` if there is a
+ * `max`, or else as `Semaphore`.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT (also `initial` above `max`),
+ * SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_semaphore_create(const struct shmkit_region *region,
+                                           const char *name,
+                                           uint32_t initial,
+                                           uint32_t max,
+                                           struct shmkit_semaphore **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens a semaphore by its name; in `region` if that is not NULL.
+ *
+ * Errors: as of `shmkit_lock_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_semaphore_open(const struct shmkit_region *region,
+                                         const char *name,
+                                         struct shmkit_semaphore **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Acquires a permit, waiting for it at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT, SHMKIT_FOREVER).
+ *
+ * The permit is this process's, of whichever thread: if the process dies, it comes back by itself.
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT, SHMKIT_ERR_INVALID_ARGUMENT; only in a forked
+ * child SHMKIT_ERR_NO_SPACE and SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_semaphore_acquire(struct shmkit_semaphore *semaphore,
+                                            int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives `n` permits back: those that this process has acquired first; beyond that it adds permits that
+ * nobody had. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_OVERFLOW if there would be more than `max`; then nothing has changed.
+ * SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_semaphore_release(struct shmkit_semaphore *semaphore,
+                                            uint32_t n)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Lets go of up to `n` permits that this process has acquired without giving them back: for hand-offs,
+ * where another process calls `shmkit_semaphore_release()` for them. The death of this process does
+ * not bring them back any more. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_semaphore_forget(struct shmkit_semaphore *semaphore,
+                                           uint32_t n)
+SHMKIT_NOEXCEPT;
+
+/**
+ * The permits that are to be had now; 0 for NULL. Stale at once. Never blocks.
+ */
+uint32_t shmkit_semaphore_value(const struct shmkit_semaphore *semaphore) SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. Permits that this process has stay its own. Never blocks.
+ */
+void shmkit_semaphore_free(struct shmkit_semaphore *semaphore) SHMKIT_NOEXCEPT;
+
+/**
+ * The name of a status as in this header; of a number that is none, "SHMKIT_UNKNOWN".
+ *
+ * Static; never NULL. Any thread; never blocks.
+ */
+const char *shmkit_status_name(int32_t status) SHMKIT_NOEXCEPT;
+
+/**
+ * What a status means, in a few words; of a number that is none, "unknown status".
+ *
+ * Static; never NULL. Any thread; never blocks.
+ */
+const char *shmkit_status_message(int32_t status) SHMKIT_NOEXCEPT;
+
+/**
+ * The `errno` value that comes nearest to a status: 0 for `SHMKIT_OK`, EINVAL for a number that is
+ * none. Any thread; never blocks.
+ */
+int shmkit_status_errno(int32_t status) SHMKIT_NOEXCEPT;
+
+/**
+ * The version of the library at run time, to compare with `SHMKIT_VERSION`: major times 1000000
+ * plus minor times 1000 plus patch. Any thread; never blocks.
+ */
+uint32_t shmkit_version(void) SHMKIT_NOEXCEPT;
+
+/**
+ * The number of the library's binary interface at run time: `SHMKIT_ABI_VERSION` of the header
+ * that it was built with. Any thread; never blocks.
+ */
+uint32_t shmkit_abi_version(void) SHMKIT_NOEXCEPT;
+
+/**
+ * The version of the library at run time as text, such as "0.1.0". Static; never NULL.
+ */
+const char *shmkit_version_string(void) SHMKIT_NOEXCEPT;
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SHMKIT_H */
