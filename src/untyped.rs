@@ -12,4 +12,4 @@ pub use crate::lock::raw::Acquired;
 pub use crate::pipe::bytes::{Borrowed as BorrowedFromPipe, BytePipe, Bytes};
 pub use crate::queue::bytes::{Borrowed as BorrowedFromQueue, ByteQueue, ByteQueueOptions};
 pub use crate::region::{Address, Element, Place};
-pub use crate::ring::strided::{Popper, Pusher, Refused, Ring};
+pub use crate::ring::strided::{Popper, Pusher, Refused, Ring, View};

@@ -270,10 +270,32 @@ typedef struct shmkit_queue shmkit_queue;
 typedef struct shmkit_region shmkit_region;
 
 /**
+ * A lock-free ring for elements of one type, from one producer to one consumer: the fastest way between
+ * two processes. Any thread of any process may use the handle at once; it survives fork.
+ *
+ * Rust has the ends as `ring::Producer<T>` and `ring::Consumer<T>`.
+ */
+typedef struct shmkit_ring shmkit_ring;
+
+/**
+ * The end of a ring that pops: as shmkit_tx.
+ */
+typedef struct shmkit_rx shmkit_rx;
+
+/**
  * A number of permits. Any thread of any process may use it at once; a handle survives fork, what the
  * parent has acquired stays the parent's.
  */
 typedef struct shmkit_semaphore shmkit_semaphore;
+
+/**
+ * The end of a ring that pushes. One thread of one process at a time uses it; what a forked child has
+ * inherited is its parent's.
+ *
+ * A ring wakes nobody: a call that waits looks again and again, at first without a pause and then after
+ * sleeps of up to a millisecond.
+ */
+typedef struct shmkit_tx shmkit_tx;
 
 /**
  * Elements of one type, for arrays and rings.
@@ -385,6 +407,38 @@ typedef struct shmkit_stats {
      */
     bool closed;
 } shmkit_stats;
+
+/**
+ * Where a ring lies in this process, for programs that go without calls: `head` and `tail` count the
+ * elements ever popped and pushed, and the element of a count lies at `data` plus `stride` times the count
+ * masked by `mask`.
+ */
+typedef struct shmkit_ring_view {
+    /**
+     * The consumer's position: 64 bits, aligned; only the consumer stores it (release).
+     */
+    const uint64_t *head;
+    /**
+     * The producer's position: 64 bits, aligned; only the producer stores it (release).
+     */
+    const uint64_t *tail;
+    /**
+     * The first slot.
+     */
+    void *data;
+    /**
+     * Slots in memory minus one: the capacity, rounded up to a power of two, minus one.
+     */
+    uint64_t mask;
+    /**
+     * Bytes from one slot to the next.
+     */
+    size_t stride;
+    /**
+     * The number of this layout: 1.
+     */
+    uint32_t layout;
+} shmkit_ring_view;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1348,10 +1402,305 @@ enum shmkit_status shmkit_region_unlink(const char *name)
 SHMKIT_NOEXCEPT;
 
 /**
+ * Takes `size` zeroed bytes of the region, aligned to `align` (a power of two, at most 4096), and sets
+ * `*offset` to where they are: the same in every process. They stay until `shmkit_region_dealloc()`, or
+ * the end of the region, also if this process dies. Any thread of any process, one after the other.
+ *
+ * Errors: SHMKIT_ERR_NO_SPACE (the region is full), SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_INVALID_ARGUMENT,
+ * SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_alloc(struct shmkit_region *region,
+                                       size_t size,
+                                       size_t align,
+                                       uint64_t *offset)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the bytes at `offset`, which `shmkit_region_alloc()` took, and their name back. Nobody may use
+ * them any more.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (also if there are none), SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_dealloc(struct shmkit_region *region,
+                                         uint64_t offset)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Where the `size` bytes at `offset` lie in this process; NULL if they are not all in the region, and for
+ * NULL. Valid until the region is freed. Never blocks.
+ */
+void *shmkit_region_at(const struct shmkit_region *region,
+                       uint64_t offset,
+                       size_t size)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sets `*offset` to the offset of the address `place`, for other processes. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (also an address outside of the region).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_offset(const struct shmkit_region *region,
+                                        const void *place,
+                                        uint64_t *offset)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the bytes at `offset`, which `shmkit_region_alloc()` took, the name `key` within the region, for
+ * others to find, and says what they are. What was written there before is visible to who finds them.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_publish(struct shmkit_region *region,
+                                         const char *key,
+                                         uint64_t offset,
+                                         const struct shmkit_elem *elem)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sets `*offset` to the bytes that were published as `key`, which are what `elem` says.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND, SHMKIT_ERR_TYPE_MISMATCH, SHMKIT_ERR_INVALID_ARGUMENT,
+ * SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_find(struct shmkit_region *region,
+                                      const char *key,
+                                      const struct shmkit_elem *elem,
+                                      uint64_t *offset)
+SHMKIT_NOEXCEPT;
+
+/**
  * Gives the handle up; NULL is fine. Objects that were made or opened in the region stay usable by
  * their own handles. Never blocks.
  */
 void shmkit_region_free(struct shmkit_region *region) SHMKIT_NOEXCEPT;
+
+/**
+ * Makes a ring for `capacity` elements of the type `elem`. `region`, `name` and `flags` as of
+ * `shmkit_lock_create()`. Nobody has its ends yet.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_SYSTEM; with SHMKIT_CREATE_OR_OPEN those of `shmkit_ring_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_ring_create(const struct shmkit_region *region,
+                                      const char *name,
+                                      const struct shmkit_elem *elem,
+                                      size_t capacity,
+                                      uint32_t flags,
+                                      struct shmkit_ring **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens a ring for elements of the type `elem` by its name; in `region` if that is not NULL.
+ *
+ * Errors: as of `shmkit_lock_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_ring_open(const struct shmkit_region *region,
+                                    const char *name,
+                                    const struct shmkit_elem *elem,
+                                    struct shmkit_ring **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the end that pushes: the first time, or after its owner has died; then it goes on where that one
+ * stopped. It does not need the handle of the ring any more.
+ *
+ * Errors: SHMKIT_ERR_BUSY (the end has a live owner, or was closed), SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_ring_producer(struct shmkit_ring *ring,
+                                        struct shmkit_tx **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the end that pops: as `shmkit_ring_producer()`.
+ *
+ * Errors: SHMKIT_ERR_BUSY (the end has a live owner, or was closed), SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_ring_consumer(struct shmkit_ring *ring,
+                                        struct shmkit_rx **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * The elements that the ring holds at most; 0 for NULL. Never blocks.
+ */
+size_t shmkit_ring_capacity(const struct shmkit_ring *ring) SHMKIT_NOEXCEPT;
+
+/**
+ * The elements in the ring; 0 for NULL. Stale at once. Never blocks.
+ */
+size_t shmkit_ring_len(const struct shmkit_ring *ring) SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. Ends that were taken stay usable. Never blocks.
+ */
+void shmkit_ring_free(struct shmkit_ring *ring) SHMKIT_NOEXCEPT;
+
+/**
+ * Pushes the element at `src`, waiting for room at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT,
+ * SHMKIT_FOREVER). After SHMKIT_OK it is in the ring, also if this process dies next.
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT; SHMKIT_ERR_CLOSED and SHMKIT_ERR_PEER_DIED, which
+ * is noticed once a lap; SHMKIT_ERR_WRONG_PROCESS (or this end was closed), SHMKIT_ERR_INVALID_ARGUMENT,
+ * SHMKIT_ERR_CORRUPT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_tx_push(struct shmkit_tx *tx,
+                                  const void *src,
+                                  int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Pushes `n` elements, waiting for room at most `timeout_ns` nanoseconds, and sets `*done`, also on
+ * failure, to how many were pushed. Those for which there is room at once appear to the consumer at once.
+ * Ten times cheaper for each than single pushes.
+ *
+ * Errors: as of `shmkit_tx_push()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_tx_push_n(struct shmkit_tx *tx,
+                                    const void *src,
+                                    size_t n,
+                                    int64_t timeout_ns,
+                                    size_t *done)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Lends up to `want` free slots in a row, to be filled in place, waiting for the first at most
+ * `timeout_ns` nanoseconds: `*buf` is the first of `*got`, at least one. They hold what they held before.
+ * A later reserve or push takes them back.
+ *
+ * Errors: as of `shmkit_tx_push()`; `want` 0 is SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_tx_reserve(struct shmkit_tx *tx,
+                                     size_t want,
+                                     int64_t timeout_ns,
+                                     void **buf,
+                                     size_t *got)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Pushes the first `n` of the slots that were reserved last; the others are given back. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (more than are reserved: nothing happens), SHMKIT_ERR_WRONG_PROCESS.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_tx_commit(struct shmkit_tx *tx,
+                                    size_t n)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sets `*view` to where the ring lies in this process; valid as long as this end. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_tx_view(const struct shmkit_tx *tx,
+                                  struct shmkit_ring_view *view)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Closes the end: the consumer pops what is left and is then told SHMKIT_ERR_CLOSED. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD enum shmkit_status shmkit_tx_close(struct shmkit_tx *tx) SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the end up and closes it, unless this is a forked copy; NULL is fine. What is reserved is given
+ * back. Never blocks.
+ */
+void shmkit_tx_free(struct shmkit_tx *tx)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Pops the oldest element into `dst`, waiting for one at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT,
+ * SHMKIT_FOREVER).
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT; SHMKIT_ERR_CLOSED and SHMKIT_ERR_PEER_DIED when
+ * nothing is left; SHMKIT_ERR_WRONG_PROCESS (or this end was closed), SHMKIT_ERR_INVALID_ARGUMENT,
+ * SHMKIT_ERR_CORRUPT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_pop(struct shmkit_rx *rx,
+                                 void *dst,
+                                 int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Pops `n` elements into `dst`, waiting for them at most `timeout_ns` nanoseconds, and sets `*done`, also
+ * on failure, to how many were popped. With SHMKIT_NO_WAIT: those that are there. Ten times cheaper for
+ * each than single pops.
+ *
+ * Errors: as of `shmkit_rx_pop()`, if fewer than `n` were popped.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_pop_n(struct shmkit_rx *rx,
+                                   void *dst,
+                                   size_t n,
+                                   int64_t timeout_ns,
+                                   size_t *done)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Lends up to `want` of the oldest elements in a row, to be read in place, waiting for the first at most
+ * `timeout_ns` nanoseconds: `*buf` is the first of `*got`, at least one. A later peek or pop takes them
+ * back.
+ *
+ * Errors: as of `shmkit_rx_pop()`; `want` 0 is SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_peek(struct shmkit_rx *rx,
+                                  size_t want,
+                                  int64_t timeout_ns,
+                                  const void **buf,
+                                  size_t *got)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Pops the first `n` of the elements that were lent last; the others stay. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (more than are lent: nothing happens), SHMKIT_ERR_WRONG_PROCESS.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_release(struct shmkit_rx *rx,
+                                     size_t n)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sets `*view` to where the ring lies in this process; valid as long as this end. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_view(const struct shmkit_rx *rx,
+                                  struct shmkit_ring_view *view)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Closes the end: the producer is told SHMKIT_ERR_CLOSED, at the latest after a ring full of elements.
+ * Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_close(struct shmkit_rx *rx)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the end up and closes it, unless this is a forked copy; NULL is fine. What is lent stays in the
+ * ring. Never blocks.
+ */
+void shmkit_rx_free(struct shmkit_rx *rx)
+SHMKIT_NOEXCEPT;
 
 /**
  * Makes a semaphore with `initial` permits, and at most `max`; `max` 0: at most 2147483647.

@@ -17,6 +17,7 @@ mod lock;
 mod pipe;
 mod queue;
 mod region;
+mod ring;
 mod semaphore;
 mod status;
 mod version;

@@ -50,17 +50,32 @@ struct RawOwners {
 }
 
 #[repr(C)]
-struct RawEntry {
+pub(super) struct RawEntry {
     state: AtomicU32,
     kind: AtomicU32,
-    offset: AtomicU64,
-    bytes: AtomicU64,
-    len: AtomicU64,
+    pub(super) offset: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    pub(super) len: AtomicU64,
     elem_size: AtomicU32,
     elem_align: AtomicU32,
     elem_tag: AtomicU64,
     key: [AtomicU64; 2],
     owners: [RawOwners; OWNER_TABLES],
+}
+
+impl RawEntry {
+    /// Relaxed, here and below: an entry that is not listed yet, or under the lock on `CHANGE`.
+    pub(super) fn set_element(&self, element: Element) {
+        self.elem_size.store(element.size, Relaxed);
+        self.elem_align.store(element.align, Relaxed);
+        self.elem_tag.store(element.tag, Relaxed);
+    }
+
+    pub(super) fn set_key(&self, key: Option<Key>) {
+        for (word, half) in self.key.iter().zip(key.map_or([0; 2], |key| key.0)) {
+            word.store(half, Relaxed);
+        }
+    }
 }
 
 const _: () = {
@@ -243,6 +258,11 @@ impl<'a> Directory<'a> {
         self.read(raw.ok_or(Error::Corrupt("number of an object"))?)
     }
 
+    /// The objects of one kind, in order.
+    pub(super) fn of_kind(&self, kind: u32) -> impl Iterator<Item = &'a RawEntry> + use<'a> {
+        self.objects().filter(move |raw| raw.kind.load(Relaxed) == kind)
+    }
+
     /// The number of the entry with this key.
     pub(crate) fn find(&self, key: Key) -> Result<u32> {
         let index = self.objects().position(|raw| key_of(raw) == Some(key));
@@ -250,7 +270,7 @@ impl<'a> Directory<'a> {
     }
 
     /// Reads an entry and checks its bounds. Relaxed: ordered by the Acquire of `state` (list).
-    fn read(&self, place: &RawEntry) -> Result<Entry> {
+    pub(super) fn read(&self, place: &RawEntry) -> Result<Entry> {
         let entry = Entry {
             kind: place.kind.load(Relaxed),
             offset: place.offset.load(Relaxed),
@@ -334,12 +354,8 @@ impl<'a> Directory<'a> {
         place.offset.store(entry.offset, Relaxed);
         place.bytes.store(entry.bytes, Relaxed);
         place.len.store(entry.len, Relaxed);
-        place.elem_size.store(entry.element.size, Relaxed);
-        place.elem_align.store(entry.element.align, Relaxed);
-        place.elem_tag.store(entry.element.tag, Relaxed);
-        for (word, half) in place.key.iter().zip(entry.key.map_or([0; 2], |key| key.0)) {
-            word.store(half, Relaxed);
-        }
+        place.set_element(entry.element);
+        place.set_key(entry.key);
         for (index, raw) in place.owners.iter().enumerate() {
             let words = owners.get(index);
             raw.first_words.store(words.map_or(0, |o| (o.first_bytes / 4) as u32), Relaxed);

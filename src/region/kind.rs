@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     BoundedSemaphore = 17,
     Queue = 18,
     JoinableQueue = 19,
+    /// Bare memory.
+    Block = 30,
 }
 
 impl Kind {
@@ -49,6 +51,7 @@ impl Kind {
             17 => "bounded semaphore",
             18 => "queue",
             19 => "joinable queue",
+            30 => "block of memory",
             _ => return format!("object of kind {number}"),
         };
         name.to_owned()

@@ -3,6 +3,7 @@
 //! A [`Region`] is a file in memory with a header, a table of participants and a directory of
 //! objects. Every shared object lives in one: in a region of its own, or packed with others.
 
+mod block;
 pub(crate) mod courier;
 #[cfg(feature = "serde")]
 pub(crate) mod deposit;
