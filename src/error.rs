@@ -2,9 +2,13 @@
 
 #[cfg(feature = "serde")]
 mod process;
+#[cfg(feature = "serde")]
+mod task;
 
 #[cfg(feature = "serde")]
 pub use process::{PanicInfo, ProcessError};
+#[cfg(feature = "serde")]
+pub use task::TaskError;
 
 use std::fmt;
 use std::io;
@@ -137,6 +141,11 @@ pub enum Error {
     /// A child process did not return a value.
     #[cfg(feature = "serde")]
     Process(ProcessError),
+    /// A task of a pool has no value.
+    #[cfg(feature = "serde")]
+    Task(TaskError),
+    /// A pool is joined that was neither closed nor terminated.
+    StillRunning,
     /// The kernel refused.
     Os(io::Error),
 }
@@ -212,6 +221,11 @@ impl fmt::Display for Error {
             }
             #[cfg(feature = "serde")]
             Error::Process(e) => e.fmt(f),
+            #[cfg(feature = "serde")]
+            Error::Task(e) => e.fmt(f),
+            Error::StillRunning => {
+                f.write_str("the pool still runs: close or terminate it before it is joined")
+            }
             Error::Os(e) => e.fmt(f),
         }
     }
@@ -222,6 +236,8 @@ impl std::error::Error for Error {
         match self {
             #[cfg(feature = "serde")]
             Error::Process(e) => Some(e),
+            #[cfg(feature = "serde")]
+            Error::Task(e) => Some(e),
             Error::Os(e) => Some(e),
             _ => None,
         }

@@ -35,6 +35,8 @@ mod listener;
 #[cfg(all(feature = "serde", not(loom)))]
 mod message;
 #[cfg(all(feature = "serde", not(loom)))]
+pub mod pool;
+#[cfg(all(feature = "serde", not(loom)))]
 pub mod process;
 
 /// What the models need of the region.
@@ -68,8 +70,10 @@ pub use {
 
 #[cfg(all(feature = "serde", not(loom)))]
 pub use {
+    error::TaskError,
     listener::{AcceptError, ConnectError, ConnectOptions, Listener, ListenerOptions, connect},
     message::Message,
+    pool::{Async, Imap, MapAsync, Pool, PoolBuilder},
     process::{
         Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,
         parent_process,

@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["lock", "ring", "message"],
     &["pipe", "queue", "primitives", "value", "array"],
     &["process", "listener"],
+    &["pool"],
     &["wait"],
     &["untyped"],
 ];

@@ -96,6 +96,12 @@
 #define SHMKIT_QUEUE_JOINABLE 1024
 
 /**
+ * A queue that takes its memory as it grows, and gives it back as it is drained, instead of having all of
+ * it from the start: for a `max_messages` that is there for bad times only.
+ */
+#define SHMKIT_QUEUE_GROWING 2048
+
+/**
  * The number of the binary interface: that of the shared library's name. A program runs with the
  * library that it was linked with, or with a later one of the same number.
  */
@@ -329,7 +335,8 @@ typedef struct shmkit_channel_config {
      */
     size_t struct_size;
     /**
-     * SHMKIT_CREATE_EXCLUSIVE, or SHMKIT_CREATE_OR_OPEN for a queue; for a queue SHMKIT_QUEUE_JOINABLE.
+     * SHMKIT_CREATE_EXCLUSIVE, or SHMKIT_CREATE_OR_OPEN for a queue; for a queue SHMKIT_QUEUE_JOINABLE,
+     * SHMKIT_QUEUE_GROWING.
      */
     uint32_t flags;
     /**

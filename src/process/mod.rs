@@ -41,6 +41,8 @@ pub use args::Args;
 pub use builder::Builder;
 pub use current::{Current, Parent, cpu_count, current_process, parent_process};
 
+pub(crate) use task::{describe, text_of};
+
 use crate::error::Result;
 use crate::message::{Message, decode};
 use crate::sys::process::Ended;

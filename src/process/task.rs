@@ -134,7 +134,7 @@ impl Panics {
     }
 }
 
-fn describe(info: &PanicHookInfo<'_>) -> PanicInfo {
+pub(crate) fn describe(info: &PanicHookInfo<'_>) -> PanicInfo {
     let backtrace = Backtrace::capture();
     PanicInfo {
         message: text_of(info.payload()),
@@ -144,7 +144,7 @@ fn describe(info: &PanicHookInfo<'_>) -> PanicInfo {
     }
 }
 
-fn text_of(payload: &(dyn Any + Send)) -> String {
+pub(crate) fn text_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     shorten(text.unwrap_or("a value that is no text").to_string())

@@ -33,7 +33,7 @@ pub use object::{Address, Place};
 pub(crate) use object::{Object, Pinned, PinnedSlice, Spec};
 #[cfg(feature = "serde")]
 pub(crate) use transfer::Arrival;
-pub(crate) use view::{Flag, Shared};
+pub(crate) use view::{Flag, Shared, Word};
 
 /// How many children this process has seen to end: a hint that somebody may have died.
 pub(crate) fn children_reaped() -> u32 {
@@ -162,6 +162,10 @@ impl RegionOptions {
         let mapping = self.unpublished(place, Kind::Region)?;
         mapping.publish()?;
         Ok(Region { mapping })
+    }
+
+    pub(crate) fn object_bytes(self) -> u64 {
+        self.object_bytes
     }
 
     fn unpublished(self, place: Place<'_>, kind: Kind) -> Result<Arc<Mapping>> {

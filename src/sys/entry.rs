@@ -12,7 +12,9 @@ use super::takeover::Boot;
 use crate::error::Error;
 use libc::c_void;
 use std::ffi::c_int;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
+use std::marker::PhantomData;
 use std::mem::transmute_copy;
 use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
@@ -106,6 +108,110 @@ impl Target {
     /// From the boot record.
     pub(crate) fn from_words([shim, entry]: [u64; 2]) -> Target {
         Target { shim, entry }
+    }
+}
+
+/// What a process that runs already does when it is sent a function and a `Q`.
+pub(crate) trait Service<Q> {
+    type Entry: FnPointer;
+    fn serve(entry: Self::Entry, call: &mut Q);
+}
+
+type ServiceShim<Q> = fn(*const (), &mut Q);
+
+fn service_shim<Q, S: Service<Q>>(entry: *const (), call: &mut Q) {
+    const { assert!(size_of::<S::Entry>() == size_of::<*const ()>()) };
+    // SAFETY: E1, as in `shim`.
+    let entry = unsafe { transmute_copy::<*const (), S::Entry>(&entry) };
+    S::serve(entry, call);
+}
+
+/// Functions as words that processes of one executable send each other through shared memory, each pair
+/// of offsets with a seal that only those have who share a key.
+///
+/// - E3. Words with a right seal were made by [`Switchboard::seal`] of a switchboard with the same `Q`
+///   and key, in a process that runs the same file: the key is random, and was handed from one to the
+///   other. Bytes that somebody scribbled are no call, and not a jump anywhere.
+pub(crate) struct Switchboard<Q> {
+    image: Image,
+    key: u64,
+    call: PhantomData<fn(&mut Q)>,
+}
+
+impl<Q> Switchboard<Q> {
+    /// One with this key, that of the other processes.
+    ///
+    /// # Safety
+    ///
+    /// The key is random, and known only to processes that run the same executable file and use it for
+    /// this `Q` only.
+    pub(super) unsafe fn with_key(key: u64) -> Result<Switchboard<Q>, Error> {
+        let image = Image::executable().ok_or(Error::ForeignFunction)?;
+        Ok(Switchboard { image, key, call: PhantomData })
+    }
+
+    /// One with a new key, and the key.
+    pub(crate) fn new() -> Result<(Switchboard<Q>, Key<Q>), Error> {
+        let key = RandomState::new().build_hasher().finish();
+        // SAFETY: the key is new, and leaves this process as a `Key<Q>` only.
+        let board = unsafe { Switchboard::with_key(key)? };
+        Ok((board, Key(key, PhantomData)))
+    }
+
+    /// `S` and `entry` as words, or [`Error::ForeignFunction`] as [`Target::of`].
+    pub(crate) fn seal<S: Service<Q>>(&self, entry: S::Entry) -> Result<[u64; 2], Error> {
+        const { assert!(size_of::<S::Entry>() == size_of::<*const ()>()) };
+        // SAFETY: a function pointer is an address of the size just checked (`FnPointer`).
+        let entry = unsafe { transmute_copy::<S::Entry, *const ()>(&entry) };
+        let shim = self.image.offset_of(service_shim::<Q, S> as ServiceShim<Q> as *const ())?;
+        let entry = self.image.offset_of(entry)?;
+        let half = |offset: u64| u32::try_from(offset).map_err(|_| Error::ForeignFunction);
+        let offsets = u64::from(half(shim)?) << 32 | u64::from(half(entry)?);
+        Ok([offsets, self.seal_of(offsets)])
+    }
+
+    /// Calls what the words say; `None` if nobody has sealed them.
+    #[inline]
+    pub(crate) fn call(&self, [offsets, seal]: [u64; 2], call: &mut Q) -> Option<()> {
+        if seal != self.seal_of(offsets) {
+            return None;
+        }
+        let shim = self.image.code_at(offsets >> 32)?;
+        let entry = self.image.code_at(offsets & u64::from(u32::MAX))?;
+        // SAFETY: E3: `shim` is the address of a `ServiceShim<Q>`, and E1.
+        let shim = unsafe { transmute_copy::<*const (), ServiceShim<Q>>(&shim) };
+        shim(entry, call);
+        Some(())
+    }
+
+    /// The mix of MurmurHash3 on both sides of the key.
+    #[inline]
+    fn seal_of(&self, offsets: u64) -> u64 {
+        let mix = |mut x: u64| {
+            x = (x ^ x >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+            x = (x ^ x >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+            x ^ x >> 33
+        };
+        mix(mix(offsets ^ self.key).wrapping_add(self.key))
+    }
+}
+
+/// What processes of one executable need to understand each other's calls, see [`Switchboard`].
+pub(crate) struct Key<Q>(u64, PhantomData<fn(&mut Q)>);
+
+impl<Q> Key<Q> {
+    /// To be sent, in an argument of a process that this one starts.
+    pub(crate) fn to_bits(&self) -> u64 {
+        self.0
+    }
+
+    /// The switchboard of a process that was started with the bits of a key as an argument.
+    ///
+    /// Only for bits that come out of [`Key::to_bits`] of the same `Q` by way of the boot record, whose
+    /// fingerprint says that the executable is the same.
+    pub(crate) fn switchboard(bits: u64) -> Result<Switchboard<Q>, Error> {
+        // SAFETY: as just said.
+        unsafe { Switchboard::with_key(bits) }
     }
 }
 

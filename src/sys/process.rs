@@ -307,6 +307,21 @@ pub(crate) fn signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
     }
 }
 
+/// Lets this process outlive the interrupts of its terminal. A handler that does nothing, and not
+/// `SIG_IGN`: programs that it starts die of interrupts as they are used to.
+pub(crate) fn outlive_interrupts() {
+    extern "C" fn nothing(_: c_int) {}
+    let handler = nothing as extern "C" fn(c_int);
+    // SAFETY: an empty action is a valid one, and the handler lives as long as the program. SIGINT can
+    // be caught, so that the call does not fail.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
+    }
+}
+
 /// Has `handler` called when this process exits normally.
 pub(crate) fn at_exit(handler: extern "C" fn()) -> io::Result<()> {
     // SAFETY: the handler lives as long as the program.
