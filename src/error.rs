@@ -74,6 +74,8 @@ pub enum Error {
         /// Slots in the region; `RegionOptions::participants` sets them.
         limit: u32,
     },
+    /// Nothing has this name in the namespace.
+    MissingKey(String),
     /// An argument is outside its range; the text names it.
     InvalidArgument(&'static str),
     /// An index is not below the length.
@@ -107,6 +109,8 @@ pub enum Error {
     WrongKey,
     /// Neither the take-over hook nor `shmkit::init` ran before `main` of this process.
     NotInitialised,
+    /// A process with this many other threads was to be forked, which is not safe.
+    Threads(usize),
     /// A ring, queue or pipe has no room now.
     Full,
     /// The time given has passed.
@@ -186,6 +190,7 @@ impl fmt::Display for Error {
             Error::TooManyParticipants { limit } => {
                 write!(f, "all {limit} participant slots belong to live processes")
             }
+            Error::MissingKey(name) => write!(f, "nothing has the name {name:?}"),
             Error::InvalidArgument(what) => write!(f, "invalid argument: {what}"),
             Error::OutOfRange { index, len } => {
                 write!(f, "index {index} is out of range for {len} elements")
@@ -202,6 +207,9 @@ impl fmt::Display for Error {
             Error::WrongKey => f.write_str("the two sides do not have the same key"),
             Error::NotInitialised => {
                 f.write_str("call shmkit::init() first in main to start processes from here")
+            }
+            Error::Threads(others) => {
+                write!(f, "a process with {others} other thread(s) is not safe to fork")
             }
             Error::Full => f.write_str("full"),
             Error::Timeout => f.write_str("timed out"),

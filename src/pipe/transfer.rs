@@ -50,8 +50,8 @@ impl<T> Serialize for Sender<T> {
 impl<'de, T> Deserialize<'de> for Sender<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (index, arriving, courier) = <(u32, Arriving<T>, Courier)>::deserialize(deserializer)?;
-        let Arrival { object, carrier } = &arriving.0;
-        let outlet = arriving.lane(index)?.outlet(object, courier, Some(*carrier));
+        let owner = Some(arriving.0.owner().map_err(D::Error::custom)?);
+        let outlet = arriving.lane(index)?.outlet(&arriving.0.object, courier, owner);
         outlet.map(Sender::of).map_err(D::Error::custom)
     }
 }
@@ -72,8 +72,8 @@ impl<'de, T> Deserialize<'de> for Receiver<T> {
             <(u32, Arriving<T>, Courier, (Vec<u8>, u32, u64))>::deserialize(deserializer)?;
         let (bytes, flags, position) = message;
         let partial = Partial { bytes, flags, position };
-        let Arrival { object, carrier } = &arriving.0;
-        let inlet = arriving.lane(index)?.inlet(object, courier, Some(*carrier), partial);
+        let owner = Some(arriving.0.owner().map_err(D::Error::custom)?);
+        let inlet = arriving.lane(index)?.inlet(&arriving.0.object, courier, owner, partial);
         inlet.map(Receiver::of).map_err(D::Error::custom)
     }
 }

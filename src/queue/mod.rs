@@ -47,7 +47,7 @@ mod passing {
             element: Element,
         ) -> Result<Core, D::Error> {
             let arrival = Object::receive(deserializer, kind, element)?;
-            Core::on(arrival.object, Some(arrival.carrier)).map_err(D::Error::custom)
+            Core::on(arrival.object, arrival.carrier).map_err(D::Error::custom)
         }
     }
 

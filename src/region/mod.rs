@@ -164,8 +164,11 @@ impl RegionOptions {
         Ok(Region { mapping })
     }
 
-    pub(crate) fn object_bytes(self) -> u64 {
-        self.object_bytes
+    /// The same with room for `bytes` more.
+    #[cfg(feature = "serde")]
+    pub(crate) fn and(mut self, bytes: u64) -> RegionOptions {
+        self.object_bytes = self.object_bytes.saturating_add(bytes);
+        self
     }
 
     fn unpublished(self, place: Place<'_>, kind: Kind) -> Result<Arc<Mapping>> {
@@ -254,10 +257,6 @@ impl Region {
     fn join_named(name: &str) -> Result<Arc<Mapping>> {
         let path = name::path(name)?;
         Mapping::join(name::open(&path)?, Some(path), None)
-    }
-
-    fn unpublished(place: Place<'_>, kind: Kind, object_bytes: u64) -> Result<Arc<Mapping>> {
-        RegionOptions::new(object_bytes).unpublished(place, kind)
     }
 
     fn mapping(&self) -> &Arc<Mapping> {

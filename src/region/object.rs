@@ -128,6 +128,11 @@ impl Object {
         region.mapping().directory().find(key)
     }
 
+    /// The keys in a region, with the kinds of what was made under them.
+    pub(crate) fn keys(region: &Region) -> Vec<(String, u32)> {
+        region.mapping().directory().keys().collect()
+    }
+
     /// The region of the object.
     pub(crate) fn region(&self) -> Region {
         Region::from_mapping(Arc::clone(&self.mapping))

@@ -6,8 +6,8 @@
 //! `takeover` there is no constructor, and `shmkit::init()` first in `main` does the same.
 //!
 //! ```text
-//! byte of the file  0      8    16           24    32     40
-//!                   magic  pid  fingerprint  shim  entry  zero, to RECORD_BYTES
+//! byte of the file  0      8    16           24    32     40    56
+//!                   magic  pid  fingerprint  shim  entry  zero  see `zygote`, to RECORD_BYTES
 //! ```
 //!
 //! - T1. A record is believed only when its pid is our parent's, or that of a process which has
@@ -22,10 +22,10 @@
 #![allow(unsafe_code)]
 
 use super::entry::{Image, Target};
-use rustix::io::{FdFlags, fcntl_setfd};
+use super::passed::{Passed, adopt};
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 #[cfg(feature = "takeover")]
@@ -59,36 +59,6 @@ pub(crate) struct Boot {
     pub(crate) passed: Passed,
 }
 
-/// The other descriptors that the parent passed.
-pub(crate) struct Passed(());
-
-impl Passed {
-    /// Takes over the descriptor that the parent passed under this number, see `process::spawn`.
-    ///
-    /// # Errors
-    ///
-    /// `EBADF` when nothing was passed there.
-    pub(crate) fn adopt(&self, number: RawFd) -> io::Result<OwnedFd> {
-        // SAFETY: the number comes from the control file (T1): the parent put a descriptor there
-        // for us alone, and nobody else in this process knows of it.
-        unsafe { adopt(number) }
-    }
-}
-
-/// # Safety
-///
-/// Nobody else in this process owns the descriptor `number`, if it is open.
-unsafe fn adopt(number: RawFd) -> io::Result<OwnedFd> {
-    if number < 0 {
-        return Err(io::Error::from_raw_os_error(libc::EBADF));
-    }
-    // SAFETY: the kernel refuses a number that is not open, so that only an open one is owned.
-    unsafe {
-        fcntl_setfd(BorrowedFd::borrow_raw(number), FdFlags::CLOEXEC)?;
-        Ok(OwnedFd::from_raw_fd(number))
-    }
-}
-
 /// The record that makes a child run `target`.
 pub(crate) fn record(target: Target) -> io::Result<[u8; RECORD_BYTES]> {
     let [shim, entry] = target.to_words();
@@ -115,7 +85,8 @@ pub(crate) fn init() {
     if let Some((control, words)) = take_boot()
         && let Some(image) = Image::executable()
     {
-        run(control, words, &image);
+        // SAFETY: T1, checked in `run`, and `init` comes first in `main`.
+        run(control, unsafe { Passed::under_numbers() }, words, &image);
     }
     INITIALISED.store(true, Relaxed);
 }
@@ -156,7 +127,8 @@ extern "C" fn at_start(argc: c_int, argv: *const *const c_char, environment: *co
         }
     }
     stdio::set_up();
-    run(control, words, &image);
+    // SAFETY: T1, checked in `run`, and `main` has not begun.
+    run(control, unsafe { Passed::under_numbers() }, words, &image);
 }
 
 /// The boot file and the words of its record, if this process was started with one (T3).
@@ -170,29 +142,45 @@ fn take_boot() -> Option<(OwnedFd, [u64; 5])> {
     // but one that a constructor has started, and the standard library locks against those.
     unsafe { std::env::remove_var(VARIABLE) };
     let number = boot_number(&number)?;
-    let mut words = [0u64; 5];
-    // SAFETY: `words` has room for the bytes asked for; any bytes are valid words.
-    let read = unsafe { libc::pread(number, words.as_mut_ptr().cast(), size_of_val(&words), 0) };
-    if usize::try_from(read) != Ok(size_of_val(&words)) || words[0] != MAGIC {
-        return None;
-    }
+    let words = read_words(number)?;
     // SAFETY: the magic says that this descriptor was passed for the take-over, hence to us.
     let control = unsafe { adopt(number) }.ok()?;
     Some((control, words))
+}
+
+/// The words of the record in the file of this number, if it has one.
+fn read_words(number: RawFd) -> Option<[u64; 5]> {
+    let mut words = [0u64; 5];
+    // SAFETY: `words` has room for the bytes asked for; any bytes are valid words.
+    let read = unsafe { libc::pread(number, words.as_mut_ptr().cast(), size_of_val(&words), 0) };
+    (usize::try_from(read) == Ok(size_of_val(&words)) && words[0] == MAGIC).then_some(words)
+}
+
+/// Runs the job of a boot file in a child that a fork server made, see [`super::zygote`].
+pub(crate) fn resume(control: OwnedFd, passed: Passed) -> ! {
+    match (read_words(control.as_raw_fd()), Image::executable()) {
+        (Some(words), Some(image)) => run(control, passed, words, &image),
+        _ => std::process::exit(REFUSED),
+    }
 }
 
 fn boot_number(text: &OsStr) -> Option<RawFd> {
     text.to_str()?.parse().ok().filter(|number| *number > 2)
 }
 
-fn run(control: OwnedFd, [_, parent, fingerprint, shim, entry]: [u64; 5], image: &Image) -> ! {
+fn run(
+    control: OwnedFd,
+    passed: Passed,
+    [_, parent, fingerprint, shim, entry]: [u64; 5],
+    image: &Image,
+) -> ! {
     let is_ours = u32::try_from(parent).is_ok_and(super::process::is_parent);
     if !is_ours || image.fingerprint() != fingerprint {
         // T2: and there is nobody to report to: our parent is not the one that asked.
         eprintln!("shmkit: this process was not started by its parent, or from another file");
         std::process::exit(REFUSED);
     }
-    let boot = Boot { control, passed: Passed(()) };
+    let boot = Boot { control, passed };
     // SAFETY: T1, checked above.
     let code = unsafe { Target::from_words([shim, entry]).run(image, boot) };
     std::process::exit(code)
@@ -200,7 +188,6 @@ fn run(control: OwnedFd, [_, parent, fingerprint, shim, entry]: [u64; 5], image:
 
 /// The number of `control`, for [`VARIABLE`].
 pub(crate) fn variable(control: BorrowedFd<'_>) -> String {
-    use std::os::fd::AsRawFd;
     control.as_fd().as_raw_fd().to_string()
 }
 
