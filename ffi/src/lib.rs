@@ -9,12 +9,15 @@
 mod args;
 mod array;
 mod barrier;
+mod child;
 mod condition;
 mod event;
 mod fail;
 mod loans;
 mod lock;
+mod passed;
 mod pipe;
+mod process;
 mod queue;
 mod region;
 mod ring;

@@ -18,7 +18,7 @@ use std::os::fd::AsRawFd;
 pub struct shmkit_queue {
     /// Cleared before the rest is dropped.
     loans: Loans<Lent>,
-    queue: ByteQueue,
+    pub(crate) queue: ByteQueue,
 }
 
 enum Lent {
@@ -126,7 +126,7 @@ pub(crate) unsafe fn messages(config: &shmkit_channel_config) -> Answer<Element>
 }
 
 impl shmkit_queue {
-    fn new(queue: ByteQueue) -> shmkit_queue {
+    pub(crate) fn new(queue: ByteQueue) -> shmkit_queue {
         shmkit_queue { loans: Loans::new(), queue }
     }
 

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 /// Shared memory for many objects, under one descriptor. Any thread of any process may use it at
 /// once; a handle survives fork.
 pub struct shmkit_region {
-    region: Region,
+    pub(crate) region: Region,
 }
 
 impl shmkit_region {

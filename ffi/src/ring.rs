@@ -13,7 +13,7 @@ use std::ffi::{c_char, c_void};
 ///
 /// Rust has the ends as `ring::Producer<T>` and `ring::Consumer<T>`.
 pub struct shmkit_ring {
-    ring: Ring,
+    pub(crate) ring: Ring,
 }
 
 /// The end of a ring that pushes. One thread of one process at a time uses it; what a forked child has
@@ -22,12 +22,12 @@ pub struct shmkit_ring {
 /// A ring wakes nobody: a call that waits looks again and again, at first without a pause and then after
 /// sleeps of up to a millisecond.
 pub struct shmkit_tx {
-    end: Pusher,
+    pub(crate) end: Pusher,
 }
 
 /// The end of a ring that pops: as shmkit_tx.
 pub struct shmkit_rx {
-    end: Popper,
+    pub(crate) end: Popper,
 }
 
 /// Where a ring lies in this process, for programs that go without calls: `head` and `tail` count the

@@ -33,6 +33,8 @@ pub(crate) mod members;
 pub(crate) mod nested;
 #[cfg(not(loom))]
 pub(crate) mod party;
+#[cfg(all(feature = "serde", not(loom)))]
+mod passing;
 #[cfg(not(loom))]
 pub(crate) mod permits;
 #[cfg(not(loom))]

@@ -23,8 +23,8 @@ const SLOT_BYTES: usize = 64;
 
 /// A handle to a queue of bytes.
 pub struct ByteQueue {
-    core: Core,
-    joinable: bool,
+    pub(super) core: Core,
+    pub(super) joinable: bool,
 }
 
 /// How a queue of bytes is made.

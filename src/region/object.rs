@@ -250,6 +250,18 @@ impl Object {
         self.entry.len
     }
 
+    /// Whether it is of this kind.
+    #[cfg(feature = "serde")]
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        self.entry.kind == kind as u32
+    }
+
+    /// What the elements are, as it was at open.
+    #[cfg(feature = "serde")]
+    pub(crate) fn element(&self) -> Element {
+        self.entry.element
+    }
+
     /// The bytes of the object.
     pub(crate) fn view(&self) -> Result<View<'_>> {
         self.mapping.view().part(self.entry.offset, self.entry.bytes)

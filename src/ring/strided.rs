@@ -452,6 +452,87 @@ impl Popper {
     }
 }
 
+#[cfg(feature = "serde")]
+mod passing {
+    use super::*;
+    use crate::region::Arrival;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    fn arrive<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<(Ring, Arrival), D::Error> {
+        let arrival = Object::receive(d, Kind::Ring, Element::ANY)?;
+        let (object, element) = (arrival.object.clone(), arrival.object.element());
+        let ring = Ring { object, element };
+        match element.size() {
+            0 => Err(D::Error::custom("a ring of nothing")),
+            _ => Ok((ring, arrival)),
+        }
+    }
+
+    /// Encodes an end and gives it to the receiver; back again if it does not get there.
+    fn depart<S: Serializer, const ROLE: bool>(
+        end: &End<Strided, ROLE>,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        let indices = &end.site().indices;
+        indices.object().send(serializer, |receiver| {
+            let (gift, indices) = (end.give(receiver)?, indices.clone());
+            Ok(Some(Box::new(move || gift.take_back(&indices))))
+        })
+    }
+
+    fn resume<'de, D: Deserializer<'de>, const ROLE: bool>(
+        deserializer: D,
+    ) -> std::result::Result<(End<Strided, ROLE>, usize), D::Error> {
+        let (ring, arrival) = arrive(deserializer)?;
+        let resume = || -> Result<_> {
+            let end = End::resume(ring.site()?, ring.capacity(), arrival.owner()?)?;
+            Ok((end, ring.element.size()))
+        };
+        resume().map_err(D::Error::custom)
+    }
+
+    impl Serialize for Ring {
+        fn serialize<S: Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+            self.object.send(s, |_| Ok(None))
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Ring {
+        fn deserialize<D: Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+            let (ring, _) = arrive(d)?;
+            ring.site().map_err(D::Error::custom)?;
+            Ok(ring)
+        }
+    }
+
+    impl Serialize for Pusher {
+        fn serialize<S: Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+            depart(&self.end, s)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Pusher {
+        fn deserialize<D: Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+            let (end, size) = resume(d)?;
+            Ok(Pusher { end, size, reserved: Cell::new(0) })
+        }
+    }
+
+    impl Serialize for Popper {
+        fn serialize<S: Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+            depart(&self.end, s)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Popper {
+        fn deserialize<D: Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+            let (end, size) = resume(d)?;
+            Ok(Popper { end, size, peeked: Cell::new(0) })
+        }
+    }
+}
+
 fn refused(stop: Stop, died: bool) -> Refused {
     match stop {
         Stop::Disconnected if died => Refused::PeerDied,
