@@ -134,6 +134,8 @@ pub enum Error {
     OwnerDied,
     /// This thread holds the lock already.
     WouldDeadlock,
+    /// This thread does not hold the lock.
+    NotOwner,
     /// The parties of a barrier did not meet.
     Broken,
     /// A semaphore would get more permits than it can have.
@@ -219,6 +221,7 @@ impl fmt::Display for Error {
             Error::Decode(why) => write!(f, "cannot decode the bytes: {why}"),
             Error::OwnerDied => f.write_str("the previous holder died inside its section"),
             Error::WouldDeadlock => f.write_str("this thread holds the lock already"),
+            Error::NotOwner => f.write_str("this thread does not hold the lock"),
             Error::Broken => f.write_str("the barrier is broken"),
             Error::OverRelease => f.write_str("more permits released than the semaphore can have"),
             Error::ForeignFunction => {

@@ -23,6 +23,9 @@ mod region;
 #[cfg(not(loom))]
 mod sys;
 #[cfg(not(loom))]
+#[doc(hidden)]
+pub mod untyped;
+#[cfg(not(loom))]
 mod value;
 #[cfg(not(loom))]
 mod wait;

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["process", "listener"],
     &["pool"],
     &["wait", "manager"],
+    &["untyped"],
 ];
 
 /// Edges that point down and are still wrong.

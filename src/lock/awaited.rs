@@ -2,7 +2,7 @@
 
 use super::spin::Spin;
 use crate::error::Result;
-use crate::region::{Element, Kind, Object, OwnerWords, Pinned, Place, Shared, Spec};
+use crate::region::{Address, Element, Kind, Object, OwnerWords, Pinned, Place, Shared, Spec};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ impl<W: Shared> Awaited<W> {
         Self::on(Object::create(place, &spec, |_| Ok(()))?)
     }
 
-    pub(crate) fn open(name: &str, kind: Kind) -> Result<Self> {
-        Self::on(Object::open(name, kind, Element::of::<()>())?)
+    pub(crate) fn open<'a>(at: impl Into<Address<'a>>, kind: Kind) -> Result<Self> {
+        Self::on(Object::open(at, kind, Element::of::<()>())?)
     }
 
     pub(crate) fn on(object: Object) -> Result<Self> {

@@ -17,7 +17,7 @@ use super::hold::Hold;
 use super::placed::PlacedCell;
 use super::raw::RawLock;
 use crate::error::Result;
-use crate::region::{Element, Kind, Object, Pinned, Place, Spec};
+use crate::region::{Address, Element, Kind, Object, Pinned, Place, Spec};
 use bytemuck::Pod;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -47,13 +47,17 @@ impl<T: Pod> Guarded<T> {
         Self::on(object)
     }
 
-    pub(crate) fn open(name: &str, kind: Kind) -> Result<Guarded<T>> {
-        Self::on(Object::open(name, kind, Element::of::<T>())?)
+    pub(crate) fn open<'a>(at: impl Into<Address<'a>>, kind: Kind) -> Result<Guarded<T>> {
+        Self::on(Object::open(at, kind, Element::of::<T>())?)
     }
 
     pub(crate) fn on(object: Object) -> Result<Guarded<T>> {
         let cell = PlacedCell::at(&object, CELL)?;
         Ok(Guarded { lock: object.pin(0)?, cell })
+    }
+
+    pub(super) fn into_lock(self) -> Pinned<RawLock> {
+        self.lock
     }
 
     pub(crate) fn object(&self) -> &Object {

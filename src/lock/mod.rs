@@ -5,7 +5,11 @@
 
 #[cfg(not(loom))]
 pub(crate) mod awaited;
+#[cfg(not(loom))]
+pub(crate) mod bare;
 pub(crate) mod barrier;
+#[cfg(not(loom))]
+pub(crate) mod bytes;
 pub(crate) mod cell;
 pub(crate) mod census;
 pub(crate) mod deadline;
@@ -29,12 +33,16 @@ pub(crate) mod members;
 pub(crate) mod nested;
 #[cfg(not(loom))]
 pub(crate) mod party;
+#[cfg(all(feature = "serde", not(loom)))]
+mod passing;
 #[cfg(not(loom))]
 pub(crate) mod permits;
 #[cfg(not(loom))]
 mod placed;
 #[cfg(not(loom))]
 pub(crate) mod plain;
+#[cfg(not(loom))]
+pub(crate) mod poll;
 pub(crate) mod raw;
 pub(crate) mod records;
 pub(crate) mod recursive;

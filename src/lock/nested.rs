@@ -17,7 +17,7 @@ use super::raw::{Acquired, RawLock};
 use super::recursive::RecursiveLock;
 use crate::error::Result;
 use crate::region::id::Liveness;
-use crate::region::{Attached, Element, Kind, Object, Pinned, Place, Spec};
+use crate::region::{Address, Attached, Element, Kind, Object, Pinned, Place, Spec};
 use bytemuck::Pod;
 use std::fmt;
 use std::marker::PhantomData;
@@ -49,13 +49,17 @@ impl<T: Pod> Nested<T> {
         Self::on(object)
     }
 
-    pub(crate) fn open(name: &str) -> Result<Nested<T>> {
-        Self::on(Object::open(name, Kind::RLock, Element::of::<T>())?)
+    pub(crate) fn open<'a>(at: impl Into<Address<'a>>) -> Result<Nested<T>> {
+        Self::on(Object::open(at, Kind::RLock, Element::of::<T>())?)
     }
 
     pub(crate) fn on(object: Object) -> Result<Nested<T>> {
         let cell = PlacedCell::at(&object, CELL)?;
         Ok(Nested { lock: object.pin(0)?, cell })
+    }
+
+    pub(super) fn into_lock(self) -> Pinned<RecursiveLock> {
+        self.lock
     }
 
     pub(crate) fn object(&self) -> &Object {

@@ -17,7 +17,7 @@ use super::members::Member;
 use super::spin::Spin;
 use crate::error::{Error, Result};
 use crate::region::id::{Liveness, ParticipantId};
-use crate::region::{Attached, Element, Kind, Object, Pinned, PinnedSlice, Place, Spec};
+use crate::region::{Address, Attached, Element, Kind, Object, Pinned, PinnedSlice, Place, Spec};
 use crate::sync::{AtomicU32, Ordering::Relaxed};
 
 const MEMBERS: u64 = 128;
@@ -57,8 +57,8 @@ impl Party {
         Party::on(object, made)
     }
 
-    pub(crate) fn open(name: &str) -> Result<Party> {
-        Party::on(Object::open(name, Kind::Barrier, Element::of::<()>())?, None)
+    pub(crate) fn open<'a>(at: impl Into<Address<'a>>) -> Result<Party> {
+        Party::on(Object::open(at, Kind::Barrier, Element::of::<()>())?, None)
     }
 
     /// A handle on `object`, which is counted for the participant `carrier` already, if any.

@@ -15,7 +15,7 @@ use super::records::{Record, Records};
 use super::semaphore::{MAX, NoPermit, RawSemaphore, SemaphoreWords};
 use crate::error::{Error, Result};
 use crate::region::id::Liveness;
-use crate::region::{Attached, Element, Kind, Object, Pinned, PinnedSlice, Place, Spec};
+use crate::region::{Address, Attached, Element, Kind, Object, Pinned, PinnedSlice, Place, Spec};
 use std::fmt;
 use std::io;
 
@@ -23,7 +23,7 @@ const RECORDS: u64 = 128;
 
 /// A handle to a semaphore.
 #[derive(Clone)]
-pub(crate) struct Permits {
+pub struct Permits {
     words: Pinned<SemaphoreWords>,
     records: PinnedSlice<Record>,
     bound: u32,
@@ -57,8 +57,8 @@ impl Permits {
         Permits::on(object)
     }
 
-    pub(crate) fn open(name: &str, kind: Kind) -> Result<Permits> {
-        Permits::on(Object::open(name, kind, Element::of::<()>())?)
+    pub(crate) fn open<'a>(at: impl Into<Address<'a>>, kind: Kind) -> Result<Permits> {
+        Permits::on(Object::open(at, kind, Element::of::<()>())?)
     }
 
     pub(crate) fn on(object: Object) -> Result<Permits> {
@@ -68,6 +68,61 @@ impl Permits {
             records: object.pin_slice(RECORDS, Records::<Record>::needed(object.participants()))?,
             bound: bound.ok_or(Error::Corrupt("bound of a semaphore"))?,
         })
+    }
+
+    /// Makes a semaphore, for other languages: a `BoundedSemaphore` if there is a bound.
+    #[doc(hidden)]
+    pub fn place(place: Place<'_>, permits: u32, bound: Option<u32>) -> Result<Permits> {
+        if bound.is_some_and(|bound| bound > MAX || bound < permits) {
+            return Err(Error::InvalidArgument("bound of a semaphore"));
+        }
+        let kind = if bound.is_some() { Kind::BoundedSemaphore } else { Kind::Semaphore };
+        Permits::create(place, kind, permits, bound.unwrap_or(MAX))
+    }
+
+    /// The semaphore at this address, bounded or not.
+    #[doc(hidden)]
+    pub fn find(at: Address<'_>) -> Result<Permits> {
+        match Permits::open(at, Kind::Semaphore) {
+            Err(Error::TypeMismatch { .. }) => Permits::open(at, Kind::BoundedSemaphore),
+            found => found,
+        }
+    }
+
+    /// Takes a permit that [`Permits::put_back`] gives back.
+    #[doc(hidden)]
+    #[inline]
+    pub fn take(&self, deadline: Deadline) -> Result<()> {
+        std::mem::forget(self.acquire(deadline)?); // without a destructor's work, it is still ours
+        Ok(())
+    }
+
+    /// Gives permits back: those that this process has acquired first, and then adds the rest.
+    #[doc(hidden)]
+    pub fn put_back(&self, mut permits: u32) -> Result<()> {
+        let who = self.object().attached()?;
+        if self.value().checked_add(permits).is_none_or(|sum| sum > self.bound) {
+            return Err(Error::OverRelease);
+        }
+        while permits > 0 && self.raw().give_if_held(who.me()) {
+            permits -= 1;
+        }
+        Ok(self.release(permits)?)
+    }
+
+    /// Lets go of permits that this process has acquired, for somebody else to put back.
+    #[doc(hidden)]
+    pub fn hand_off(&self, permits: u32) -> Result<()> {
+        let who = self.object().attached()?;
+        for _ in 0..permits {
+            self.raw().forget(who.me());
+        }
+        Ok(())
+    }
+
+    #[doc(hidden)]
+    pub fn available(&self) -> u32 {
+        self.value()
     }
 
     pub(crate) fn object(&self) -> &Object {

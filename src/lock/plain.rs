@@ -10,7 +10,7 @@
 use super::elements::Elements;
 use super::slice::bytes_of_elements;
 use crate::error::{Error, Result};
-use crate::region::{Element, Kind, Object, Place, Spec};
+use crate::region::{Address, Element, Kind, Object, Place, Spec};
 use bytemuck::Pod;
 
 /// A handle to elements in a region.
@@ -43,8 +43,8 @@ impl<T: Pod> PlainSlice<T> {
         Self::on(object)
     }
 
-    pub(crate) fn open(name: &str) -> Result<PlainSlice<T>> {
-        Self::on(Object::open(name, Kind::RawArray, Element::of::<T>())?)
+    pub(crate) fn open<'a>(at: impl Into<Address<'a>>) -> Result<PlainSlice<T>> {
+        Self::on(Object::open(at, Kind::RawArray, Element::of::<T>())?)
     }
 
     pub(crate) fn on(object: Object) -> Result<PlainSlice<T>> {

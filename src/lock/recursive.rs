@@ -104,6 +104,19 @@ impl RecursiveLock {
         self.depth.store(self.depth.load(Relaxed) & !TORN, Relaxed);
     }
 
+    /// Whether the calling thread is inside; this answer does not go stale.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(super) fn is_held(&self, who: &impl Liveness) -> bool {
+        self.lock.is_held(who)
+    }
+
+    /// Who is inside; stale at once unless it is the caller.
+    #[cfg(not(loom))]
+    pub(super) fn owner(&self) -> Option<ParticipantId> {
+        self.lock.owner()
+    }
+
     /// How often the caller, which is inside, has entered.
     pub fn depth(&self) -> u64 {
         self.depth.load(Relaxed) & !TORN

@@ -22,7 +22,7 @@ use super::rw::{RawRwLock, Readers, RwWords};
 use super::spin::Spin;
 use crate::error::Result;
 use crate::region::id::Liveness;
-use crate::region::{Attached, Element, Kind, Object, Pinned, PinnedSlice, Place, Spec};
+use crate::region::{Address, Attached, Element, Kind, Object, Pinned, PinnedSlice, Place, Spec};
 use bytemuck::Pod;
 use std::fmt;
 use std::marker::PhantomData;
@@ -70,8 +70,8 @@ impl<T: Pod> RwGuarded<T> {
         Self::on(object)
     }
 
-    pub(crate) fn open(name: &str) -> Result<RwGuarded<T>> {
-        Self::on(Object::open(name, Kind::RwLock, Element::of::<T>())?)
+    pub(crate) fn open<'a>(at: impl Into<Address<'a>>) -> Result<RwGuarded<T>> {
+        Self::on(Object::open(at, Kind::RwLock, Element::of::<T>())?)
     }
 
     pub(crate) fn on(object: Object) -> Result<RwGuarded<T>> {

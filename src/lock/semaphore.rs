@@ -230,6 +230,17 @@ impl<'a> RawSemaphore<'a> {
         }
     }
 
+    /// As [`RawSemaphore::give`], if `me` has acquired any permit, and says whether.
+    #[cfg(not(loom))]
+    pub fn give_if_held(self, me: ParticipantId) -> bool {
+        let more = |word, record: &Record| {
+            let has_one = record.owner() == Some(me) && held(record.ledger.load(Relaxed)) != 0;
+            has_one.then(|| self.with(available(word), 1))
+        };
+        let left = self.operate(self.records.index_of(me), Operation::Give, more);
+        left.inspect(|left| self.wake(*left, 1)).is_some()
+    }
+
     /// Lets go of a permit that `me` has acquired without giving it back: nobody holds it any more.
     pub fn forget(self, me: ParticipantId) {
         let ledger = &self.records.at(self.records.index_of(me)).ledger;

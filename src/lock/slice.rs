@@ -19,7 +19,7 @@ use super::error::LockError;
 use super::hold::Hold;
 use super::raw::RawLock;
 use crate::error::{Error, Result};
-use crate::region::{Element, Kind, Object, Pinned, Place, Spec};
+use crate::region::{Address, Element, Kind, Object, Pinned, Place, Spec};
 use bytemuck::Pod;
 use std::fmt;
 use std::marker::PhantomData;
@@ -27,7 +27,7 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::slice;
 
-const ELEMENTS: u64 = 128;
+pub(super) const ELEMENTS: u64 = 128;
 
 /// A handle to elements under a lock.
 pub(crate) struct GuardedSlice<T> {
@@ -69,8 +69,8 @@ impl<T: Pod> GuardedSlice<T> {
         Self::on(object)
     }
 
-    pub(crate) fn open(name: &str) -> Result<GuardedSlice<T>> {
-        Self::on(Object::open(name, Kind::Array, Element::of::<T>())?)
+    pub(crate) fn open<'a>(at: impl Into<Address<'a>>) -> Result<GuardedSlice<T>> {
+        Self::on(Object::open(at, Kind::Array, Element::of::<T>())?)
     }
 
     pub(crate) fn on(object: Object) -> Result<GuardedSlice<T>> {

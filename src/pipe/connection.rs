@@ -1,13 +1,15 @@
 //! Both halves of a pipe in one: a duplex connection.
 
 use super::error::{RecvError, SendError};
-use super::lane::Loan;
+use super::lane::{Lane, Loan, Partial};
 use super::receiver::{Received, Receiver};
 use super::sender::Sender;
 use crate::error::Error;
 use crate::lock::many::Memory;
 #[cfg(feature = "serde")]
 use crate::message::Message;
+use crate::region::Object;
+use crate::region::courier::Courier;
 use bytemuck::Pod;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -109,6 +111,18 @@ impl<T: Message> Connection<T> {
 impl<T> Connection<T> {
     pub(super) fn of(receiver: Receiver<T>, sender: Sender<T>) -> Connection<T> {
         Connection { receiver, sender }
+    }
+
+    /// Takes the ends of two lanes that nobody alive has, with a socket of their own.
+    pub(super) fn taken(
+        object: &Object,
+        out: Lane,
+        back: Lane,
+        (near, far): (Courier, Courier),
+    ) -> Result<Connection<T>, Error> {
+        let sender = Sender::of(out.outlet(object, near, None)?);
+        let receiver = Receiver::of(back.inlet(object, far, None, Partial::default())?);
+        Ok(Connection { receiver, sender })
     }
 
     /// The two halves, for two threads or two processes.

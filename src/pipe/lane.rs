@@ -406,6 +406,12 @@ impl Loan<'_> {
     /// Sends the message. Never blocks.
     pub fn commit(self) {
         let len = self.record.len();
+        self.commit_some(len);
+    }
+
+    /// Sends the first `len` bytes, at most all.
+    #[doc(hidden)]
+    pub fn commit_some(self, len: usize) {
         self.record.commit(len);
         self.outlet.notify();
     }
@@ -598,7 +604,7 @@ impl Inlet {
     }
 
     /// Whether a call that receives would not block.
-    fn has_something(&self) -> bool {
+    pub(super) fn has_something(&self) -> bool {
         let Some(found) = self.step() else { return false };
         if let Ok(message) = self.settle(found) {
             self.put_back(message);
@@ -706,6 +712,16 @@ impl Inlet {
             return Err(Error::Lent);
         }
         self.reader.end().give_away(to)
+    }
+
+    /// Whether this handle has closed its end.
+    pub(super) fn is_closed(&self) -> bool {
+        self.reader.end().is_closed()
+    }
+
+    /// Whether the owner of the sending end was found dead.
+    pub(super) fn peer_has_died(&self) -> bool {
+        self.reader.end().peer_has_died()
     }
 
     /// The fragments taken out of the ring so far.

@@ -1,5 +1,6 @@
 //! Pipes: a connection between two ends, in one direction or in both.
 
+pub(crate) mod bytes;
 mod connection;
 mod error;
 mod lane;
@@ -171,8 +172,16 @@ impl PipeOptions {
     }
 
     fn duplex_at<T>(self, place: Place<'_>) -> Result<(Connection<T>, Connection<T>)> {
-        let [there, back] = [0, 1].map(|index| self.lane(index));
-        let object = self.create::<T>(place, &[there, back])?;
+        self.duplex_of(place, Element::message::<T>())
+    }
+
+    fn duplex_of<T>(
+        self,
+        place: Place<'_>,
+        element: Element,
+    ) -> Result<(Connection<T>, Connection<T>)> {
+        let [there, back] = self.lanes();
+        let object = self.create(place, &[there, back], element)?;
         let couriers = Courier::pair()?;
         let (receiver, sender) = both_ends(&object, there, &couriers)?;
         let (receiver_back, sender_back) = both_ends(&object, back, &(couriers.1, couriers.0))?;
@@ -181,7 +190,7 @@ impl PipeOptions {
 
     fn simplex_at<T>(self, place: Place<'_>) -> Result<(Receiver<T>, Sender<T>)> {
         let lane = self.lane(0);
-        let object = self.create::<T>(place, &[lane])?;
+        let object = self.create(place, &[lane], Element::message::<T>())?;
         both_ends(&object, lane, &Courier::pair()?)
     }
 
@@ -189,21 +198,20 @@ impl PipeOptions {
         Lane { index, words: words_for(self.capacity_bytes) }
     }
 
-    fn create<T>(self, place: Place<'_>, lanes: &[Lane]) -> Result<Object> {
+    /// The two directions of a duplex pipe.
+    fn lanes(self) -> [Lane; 2] {
+        [0, 1].map(|index| self.lane(index))
+    }
+
+    fn create(self, place: Place<'_>, lanes: &[Lane], element: Element) -> Result<Object> {
         let words = words_for(self.capacity_bytes);
         if words > MAX_WORDS {
             return Err(Error::InvalidArgument("capacity of a pipe"));
         }
         let bytes = Lane::bytes(words)? * lanes.len() as u64;
         let owners = lanes.iter().map(|lane| lane.owner_words()).collect::<Result<Vec<_>>>()?;
-        let spec = Spec {
-            kind: Kind::Pipe,
-            element: Element::message::<T>(),
-            len: words,
-            bytes,
-            backed: bytes,
-            owners: &owners,
-        };
+        let spec =
+            Spec { kind: Kind::Pipe, element, len: words, bytes, backed: bytes, owners: &owners };
         Object::create(place, &spec, |object| lanes.iter().try_for_each(|lane| lane.vacate(object)))
     }
 }

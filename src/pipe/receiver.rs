@@ -185,7 +185,7 @@ impl<T> Receiver<T> {
         self.recv_fd_by(Deadline::after(timeout))
     }
 
-    fn recv_fd_by(&self, deadline: Deadline) -> Result<OwnedFd, RecvError> {
+    pub(super) fn recv_fd_by(&self, deadline: Deadline) -> Result<OwnedFd, RecvError> {
         let message = self.inlet.receive(deadline)?;
         if message.form() != Form::FD {
             self.inlet.drop_fds(&message);

@@ -1,5 +1,6 @@
 //! How the ends of a pipe travel: the handle moves, and with it who owns the end.
 
+use super::bytes::BytePipe;
 use super::connection::Connection;
 use super::lane::{Lane, Partial};
 use super::receiver::Receiver;
@@ -28,8 +29,31 @@ struct Arriving<T>(Arrival, PhantomData<T>);
 
 impl<'de, T> Deserialize<'de> for Arriving<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let arrival = Object::receive(deserializer, Kind::Pipe, Element::message::<T>())?;
+        let arrival = Object::receive(deserializer, Kind::Pipe, element::<T>())?;
         Ok(Arriving(arrival, PhantomData))
+    }
+}
+
+/// What a pipe must carry to arrive as one of `T`: for other languages anything will do.
+fn element<T>() -> Element {
+    use std::any::type_name;
+    if type_name::<T>() == type_name::<super::bytes::Bytes>() {
+        Element::ANY
+    } else {
+        Element::message::<T>()
+    }
+}
+
+impl Serialize for BytePipe {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.deaf, &self.end).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for BytePipe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (deaf, end) = Deserialize::deserialize(deserializer)?;
+        Ok(BytePipe { end, deaf })
     }
 }
 

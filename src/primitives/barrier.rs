@@ -5,7 +5,7 @@ use crate::lock::barrier::Broken;
 use crate::lock::deadline::Deadline;
 use crate::lock::many::Memory;
 use crate::lock::party::Party;
-use crate::region::{Place, Region};
+use crate::region::{Address, Place, Region};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -108,7 +108,13 @@ impl Barrier {
         Barrier::place(Place::In(region), parties)
     }
 
-    pub(crate) fn place(place: Place<'_>, parties: u32) -> Result<Barrier> {
+    #[doc(hidden)]
+    pub fn find(at: Address<'_>) -> Result<Barrier> {
+        Ok(Barrier { party: Arc::new(Party::open(at)?) })
+    }
+
+    #[doc(hidden)]
+    pub fn place(place: Place<'_>, parties: u32) -> Result<Barrier> {
         Ok(Barrier { party: Arc::new(Party::create(place, parties)?) })
     }
 

@@ -2,12 +2,14 @@
 
 use crate::error::{Error, Result};
 use crate::lock::awaited::Awaited;
+use crate::lock::bare::BareLock;
 use crate::lock::deadline::Deadline;
 use crate::lock::error::LockError;
 use crate::lock::guarded::LockGuard;
+use crate::lock::raw::Acquired;
 use crate::lock::waiters::Waiters;
 use crate::region::id::{Liveness, ParticipantId};
-use crate::region::{Kind, Place, Region};
+use crate::region::{Address, Kind, Place, Region};
 use bytemuck::Pod;
 use std::fmt;
 use std::time::Duration;
@@ -110,7 +112,13 @@ impl Condition {
         Condition::place(Place::In(region))
     }
 
-    pub(crate) fn place(place: Place<'_>) -> Result<Condition> {
+    #[doc(hidden)]
+    pub fn find(at: Address<'_>) -> Result<Condition> {
+        Ok(Condition { inner: Awaited::open(at, Kind::Condition)? })
+    }
+
+    #[doc(hidden)]
+    pub fn place(place: Place<'_>) -> Result<Condition> {
         let owners = &[Waiters::<CELLS>::owner_words()];
         Ok(Condition { inner: Awaited::create(place, Kind::Condition, owners)? })
     }
@@ -230,6 +238,25 @@ impl Condition {
     }
 
     /// Waits without the lock; the lock again, and whether it was notified.
+    /// As [`Condition::wait`], for a lock without guards, which this thread holds before and, unless
+    /// it is an error other than [`Error::Timeout`], after. Says whether it was notified, and how the
+    /// lock was acquired again.
+    #[doc(hidden)]
+    pub fn wait_bare(&self, lock: &BareLock, deadline: Deadline) -> Result<(Acquired, bool)> {
+        let who = self.inner.object().attached()?;
+        if !lock.is_held()? {
+            return Err(Error::NotOwner);
+        }
+        let place = self.inner.enter(&who);
+        lock.release()?;
+        let notified = self.inner.sleep(place, &who, self.inner.spin(), deadline);
+        let held = lock.acquire(Deadline::Never);
+        if notified {
+            self.inner.leave(place, &who, held.is_ok());
+        }
+        Ok((held?, notified))
+    }
+
     fn sleep<'a, T: Pod>(
         &self,
         guard: LockGuard<'a, T>,

@@ -5,7 +5,7 @@ use crate::lock::awaited::Awaited;
 use crate::lock::deadline::Deadline;
 use crate::lock::gate::{Gate, Moment};
 use crate::lock::many::{Bell, Memory};
-use crate::region::{Kind, Place, Region};
+use crate::region::{Address, Kind, Place, Region};
 use std::fmt;
 use std::time::Duration;
 
@@ -92,7 +92,13 @@ impl Event {
         Event::place(Place::In(region))
     }
 
-    pub(crate) fn place(place: Place<'_>) -> Result<Event> {
+    #[doc(hidden)]
+    pub fn find(at: Address<'_>) -> Result<Event> {
+        Ok(Event { inner: Awaited::open(at, Kind::Event)? })
+    }
+
+    #[doc(hidden)]
+    pub fn place(place: Place<'_>) -> Result<Event> {
         Ok(Event { inner: Awaited::create(place, Kind::Event, &[])? })
     }
 

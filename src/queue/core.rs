@@ -18,7 +18,7 @@ use crate::lock::many::{Bell, Memory};
 use crate::lock::seat::Seat;
 use crate::lock::spin::Spin;
 use crate::region::id::ParticipantId;
-use crate::region::{Element, Kind, Object, Pinned, Place};
+use crate::region::{Address, Element, Kind, Object, Pinned, Place};
 use crate::ring::frames::{Frames, Head, INLINE, Shape};
 use crate::ring::mpmc::{Leased, Refusal, Reserved, Ring, Site as _};
 use crate::ring::pages::mapped::Mapped;
@@ -114,8 +114,12 @@ impl Core {
         Core::on(object, first)
     }
 
-    pub(super) fn open(name: &str, kind: Kind, element: Element) -> Result<Core> {
-        Core::on(Object::open(name, kind, element)?, None)
+    pub(super) fn open<'a>(
+        at: impl Into<Address<'a>>,
+        kind: Kind,
+        element: Element,
+    ) -> Result<Core> {
+        Core::on(Object::open(at, kind, element)?, None)
     }
 
     /// A handle on `object`, which is counted for the participant `carrier` already, if any.

@@ -49,6 +49,17 @@ impl<'a> Loan<'a> {
         self.end(true);
     }
 
+    /// Makes the message shorter than was asked for; longer it does not get.
+    #[doc(hidden)]
+    pub fn shorten(&mut self, len: usize) {
+        self.len = self.len.min(len);
+        match &mut self.room {
+            Some(Room { run: Some(run), .. }) => run.shorten(self.len),
+            Some(Room { slot, .. }) => slot.set_len(self.len),
+            None => {}
+        }
+    }
+
     fn end(&mut self, commits: bool) {
         if let Some(Room { slot, run }) = self.room.take() {
             self.core.end_loan(slot, run, commits);

@@ -13,7 +13,7 @@ const SLOT_BYTES_MAX: usize = 4096;
 /// Strings and the like have their bytes elsewhere, so that a type does not say how many they are.
 const OWNING_SLOT_BYTES: usize = 256;
 /// The longest message that a slot may be made for.
-const INLINE_BYTES_MAX: usize = 1 << 30;
+pub(super) const INLINE_BYTES_MAX: usize = 1 << 30;
 /// Address space for longer messages by default: several of 16 MiB.
 const HEAP_BYTES: u64 = 128 << 20;
 /// The messages that an unbounded queue holds at most, and the bytes of those that are long. Somebody has
@@ -165,14 +165,18 @@ impl<'a> QueueOptions<'a> {
         let stride = (HEAD_BYTES + inline_bytes).next_multiple_of(SLOT_BYTES) as u32;
         let heap_bytes = self.heap_bytes.unwrap_or(match self.place {
             Place::In(_) => 0,
-            Place::Keyed(..) => KEYED_HEAP_BYTES,
+            Place::Keyed(..) | Place::Fresh(..) => KEYED_HEAP_BYTES,
             Place::Anonymous | Place::Named(_) => HEAP_BYTES,
         });
-        let slots = CHUNK_BYTES.div_ceil(stride as usize).next_power_of_two().max(CHUNK_SLOTS);
-        let chunk = if self.grows { slots as u32 } else { 0 };
+        let chunk = if self.grows { chunk_for(stride) } else { 0 };
         let shape = Shape { capacity: self.capacity as u64, stride, chunk, heap_bytes };
         Core::create(self.place, kind, Element::message::<T>(), shape)
     }
+}
+
+/// The slots by which a queue grows that has slots of this size.
+pub(super) fn chunk_for(stride: u32) -> u32 {
+    CHUNK_BYTES.div_ceil(stride as usize).next_power_of_two().max(CHUNK_SLOTS) as u32
 }
 
 /// Room for a `T` as it is encoded, where numbers may grow by half, so that a slot is a power of two.

@@ -59,13 +59,13 @@ struct RawOwners {
 }
 
 #[repr(C)]
-struct RawEntry {
+pub(super) struct RawEntry {
     state: AtomicU32,
     /// The kind, 16 bits, and the length of the key in bytes.
     kind_and_key: AtomicU32,
-    offset: AtomicU64,
-    bytes: AtomicU64,
-    len: AtomicU64,
+    pub(super) offset: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    pub(super) len: AtomicU64,
     elem_size: AtomicU32,
     elem_align: AtomicU32,
     elem_tag: AtomicU64,
@@ -73,6 +73,13 @@ struct RawEntry {
 }
 
 impl RawEntry {
+    /// Relaxed: read under the lock on `CHANGE`.
+    pub(super) fn set_element(&self, element: Element) {
+        self.elem_size.store(element.size, Relaxed);
+        self.elem_align.store(element.align, Relaxed);
+        self.elem_tag.store(element.tag, Relaxed);
+    }
+
     /// Relaxed, both: ordered by the Acquire of `state` (list).
     fn kind(&self) -> u32 {
         self.kind_and_key.load(Relaxed) & KIND_MASK
@@ -100,7 +107,7 @@ unsafe impl Shared for Block {}
 
 /// The type of an object's elements, as far as it can be told from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Element {
+pub struct Element {
     pub(crate) size: u32,
     pub(crate) align: u32,
     /// A hash of the type's name, so that equal sizes do not pass for equal types.
@@ -119,6 +126,39 @@ impl Element {
 
     /// Bytes of no particular type.
     pub(crate) const BYTES: Element = Element { size: 1, align: 1, tag: 0 };
+
+    /// Messages of which nobody has said what they are: they pass for messages of any type.
+    pub const MESSAGES: Element = Element { size: 0, align: 1, tag: 0 };
+
+    /// For handles that leave it to their user what the elements are.
+    pub(crate) const ANY: Element = Element { size: u32::MAX, align: 0, tag: 0 };
+
+    /// The fingerprint of the type of this name, as `std::any::type_name` gives it. `None` if no type
+    /// can have that size or alignment.
+    pub fn named(size: usize, align: usize, name: &str) -> Option<Element> {
+        let fits = align.is_power_of_two() && size.is_multiple_of(align);
+        let size = u32::try_from(size).ok().filter(|_| fits)?;
+        Some(Element { size, align: u32::try_from(align).ok()?, tag: fnv1a(name.as_bytes()) })
+    }
+
+    /// Bytes of an element.
+    pub fn size(self) -> usize {
+        self.size as usize
+    }
+
+    /// How an element is aligned.
+    pub fn align(self) -> usize {
+        self.align as usize
+    }
+
+    /// Whether elements of this type may be taken for those of `other`.
+    pub(super) fn passes_for(self, other: Element) -> bool {
+        let are_messages = |e: Element| e.size == 0 && e.align == 1;
+        let unsaid = self == Element::MESSAGES || other == Element::MESSAGES;
+        other == Element::ANY
+            || self == other
+            || unsaid && are_messages(self) && are_messages(other)
+    }
 
     /// Typed messages whose encoding `T` decides.
     pub(crate) fn message<T>() -> Element {
@@ -205,6 +245,11 @@ impl<'a> Directory<'a> {
         })
     }
 
+    /// The objects of one kind, in order.
+    pub(super) fn of_kind(&self, kind: u32) -> impl Iterator<Item = &'a RawEntry> + use<'a> {
+        self.objects().filter(move |raw| raw.kind() == kind)
+    }
+
     /// The number of the object that was made under `key`.
     pub(crate) fn find(&self, key: &str) -> Option<u32> {
         let is_it = |raw: &RawEntry| {
@@ -263,7 +308,7 @@ impl<'a> Directory<'a> {
     }
 
     /// Reads an entry and checks its bounds. Relaxed: ordered by the Acquire of `state` (list).
-    fn read(&self, place: &RawEntry) -> Result<Entry> {
+    pub(super) fn read(&self, place: &RawEntry) -> Result<Entry> {
         let entry = Entry {
             kind: place.kind(),
             offset: place.offset.load(Relaxed),
@@ -351,9 +396,7 @@ impl<'a> Directory<'a> {
         place.offset.store(entry.offset, Relaxed);
         place.bytes.store(entry.bytes, Relaxed);
         place.len.store(entry.len, Relaxed);
-        place.elem_size.store(entry.element.size, Relaxed);
-        place.elem_align.store(entry.element.align, Relaxed);
-        place.elem_tag.store(entry.element.tag, Relaxed);
+        place.set_element(entry.element);
         for (index, raw) in place.owners.iter().enumerate() {
             let words = owners.get(index);
             raw.first_words.store(words.map_or(0, |o| (o.first_bytes / 4) as u32), Relaxed);

@@ -30,6 +30,10 @@ pub(crate) enum Kind {
     List = 22,
     Namespace = 23,
     Pool = 24,
+    /// Bare memory.
+    Block = 30,
+    /// The name of some.
+    BlockName = 31,
 }
 
 impl Kind {
@@ -60,6 +64,8 @@ impl Kind {
             22 => "list",
             23 => "namespace",
             24 => "pool",
+            30 => "block of memory",
+            31 => "name of a block",
             _ => return format!("object of kind {number}"),
         };
         name.to_owned()

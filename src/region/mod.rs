@@ -3,6 +3,7 @@
 //! A [`Region`] is a file in memory with a header, a table of participants and a directory of
 //! objects. Every shared object lives in one: in a region of its own, or packed with others.
 
+mod block;
 pub(crate) mod courier;
 #[cfg(feature = "serde")]
 pub(crate) mod deposit;
@@ -22,12 +23,14 @@ pub(crate) mod transfer;
 mod view;
 pub(crate) mod watch;
 
+pub use directory::Element;
 #[allow(unused_imports)]
-pub(crate) use directory::{Element, OwnerField, OwnerWords};
+pub(crate) use directory::{OwnerField, OwnerWords};
 pub(crate) use kind::Kind;
 pub(crate) use mapping::Attached;
+pub use object::{Address, Place};
 #[allow(unused_imports)]
-pub(crate) use object::{Object, Pinned, PinnedSlice, Place, Spec};
+pub(crate) use object::{Object, Pinned, PinnedSlice, Spec};
 #[cfg(feature = "serde")]
 pub(crate) use transfer::Arrival;
 pub(crate) use view::{Flag, Shared, Word};
@@ -226,6 +229,19 @@ impl Region {
     /// As [`Region::open`], names aside; [`Error::Unsealed`] for a memfd that a peer may truncate.
     pub fn from_fd(fd: BorrowedFd<'_>) -> Result<Region> {
         Region::of_any(Mapping::join(crate::sys::memory::reopen(fd)?, None, None)?)
+    }
+
+    /// Takes a name away: nobody finds what it led to any more, and those who use that go on.
+    #[doc(hidden)]
+    pub fn unlink(name: &str) -> Result<()> {
+        let path = name::path(name)?;
+        name::unlink(&path)
+    }
+
+    /// Where the region lies in this process.
+    #[doc(hidden)]
+    pub fn base(&self) -> std::ptr::NonNull<u8> {
+        self.mapping.view().base()
     }
 
     fn of_any(mapping: Arc<Mapping>) -> Result<Region> {

@@ -101,6 +101,15 @@ pub(crate) fn leave(fd: BorrowedFd<'_>, path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes the name of a region, used or not; a file that is no region is left alone.
+pub(crate) fn unlink(path: &Path) -> Result<()> {
+    let fd = memory::open(path)?;
+    match memory::first_bytes(fd.as_fd())? == Some(MAGIC.to_ne_bytes()) {
+        true => remove(fd.as_fd(), path),
+        false => Err(Error::NotARegion),
+    }
+}
+
 /// Call with `USERS` held exclusively (N2).
 fn remove(fd: BorrowedFd<'_>, path: &Path) -> Result<()> {
     match memory::stat_path(path) {

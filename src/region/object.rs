@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// Where a new object goes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
+pub enum Place<'a> {
     /// A region of its own, without a name.
     Anonymous,
     /// A region of its own, under this name.
@@ -25,13 +25,32 @@ pub(crate) enum Place<'a> {
     In(&'a Region),
     /// In a region with others, under this key; what is there under the key already is opened.
     Keyed(&'a Region, &'a str),
+    /// In a region with others, under this key, which nothing has.
+    Fresh(&'a Region, &'a str),
+}
+
+/// Where an object is that has a name.
+#[derive(Clone, Copy, Debug)]
+pub enum Address<'a> {
+    /// Alone in the region of this name.
+    Named(&'a str),
+    /// With others in a region, under this key.
+    In(&'a Region, &'a str),
+}
+
+impl<'a> From<&'a str> for Address<'a> {
+    fn from(name: &'a str) -> Address<'a> {
+        Address::Named(name)
+    }
 }
 
 impl Place<'_> {
     /// How many participants the region of the object has.
     pub(crate) fn participants(self) -> u32 {
         match self {
-            Place::In(region) | Place::Keyed(region, _) => region.mapping().geometry().participants,
+            Place::In(region) | Place::Keyed(region, _) | Place::Fresh(region, _) => {
+                region.mapping().geometry().participants
+            }
             Place::Anonymous | Place::Named(_) => DEFAULT_PARTICIPANTS,
         }
     }
@@ -70,15 +89,18 @@ impl Object {
     ) -> Result<Object> {
         match place {
             Place::In(region) => Object::append(region.mapping(), "", spec, init),
-            Place::Keyed(region, key) => {
+            Place::Keyed(region, key) | Place::Fresh(region, key) => {
                 if key.is_empty() || key.len() > KEY_BYTES_MAX {
                     return Err(Error::InvalidArgument("a key has 1 to 1024 bytes"));
                 }
+                let is_fresh = matches!(place, Place::Fresh(..));
                 match Object::keyed(region, key) {
+                    Some(_) if is_fresh => Err(Error::Exists),
                     Some(index) => {
                         let mapping = Arc::clone(region.mapping());
                         Object::at_index(mapping, index, spec.kind, spec.element)
                     }
+                    None if is_fresh => Object::append_fresh(region.mapping(), key, spec, init),
                     None => Object::append(region.mapping(), key, spec, init),
                 }
             }
@@ -147,8 +169,37 @@ impl Object {
         Ok(object)
     }
 
-    /// The object that is alone in the region of this name.
-    pub(crate) fn open(name: &str, kind: Kind, element: Element) -> Result<Object> {
+    /// As [`Object::append`], but what is there under the key is an error.
+    fn append_fresh(
+        mapping: &Arc<Mapping>,
+        key: &str,
+        spec: &Spec<'_>,
+        init: impl FnOnce(&Object) -> Result<()>,
+    ) -> Result<Object> {
+        let mut made = false;
+        let object = Object::append(mapping, key, spec, |object| {
+            made = true;
+            init(object)
+        });
+        match object {
+            Ok(_) | Err(Error::TypeMismatch { .. }) if !made => Err(Error::Exists),
+            object => object,
+        }
+    }
+
+    /// The object at this address.
+    pub(crate) fn open<'a>(
+        at: impl Into<Address<'a>>,
+        kind: Kind,
+        element: Element,
+    ) -> Result<Object> {
+        let name = match at.into() {
+            Address::Named(name) => name,
+            Address::In(region, key) => {
+                let index = Object::keyed(region, key).ok_or(Error::NotFound)?;
+                return Object::at_index(Arc::clone(region.mapping()), index, kind, element);
+            }
+        };
         let mapping = Region::join_named(name)?;
         if mapping.geometry().kind != kind as u32 {
             return Err(mismatch(kind, Kind::name(mapping.geometry().kind)));
@@ -167,7 +218,7 @@ impl Object {
         if entry.kind != kind as u32 {
             return Err(mismatch(kind, Kind::name(entry.kind)));
         }
-        if entry.element != element {
+        if !entry.element.passes_for(element) {
             let describe = |e: Element| {
                 format!(
                     "a {} of elements with size {}, alignment {}, type tag {:#018x}",
@@ -197,6 +248,18 @@ impl Object {
     /// The number that the kind interprets, as it was at open.
     pub(crate) fn len(&self) -> u64 {
         self.entry.len
+    }
+
+    /// Whether it is of this kind.
+    #[cfg(feature = "serde")]
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        self.entry.kind == kind as u32
+    }
+
+    /// What the elements are, as it was at open.
+    #[cfg(feature = "serde")]
+    pub(crate) fn element(&self) -> Element {
+        self.entry.element
     }
 
     /// The bytes of the object.

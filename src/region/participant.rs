@@ -188,6 +188,14 @@ impl<'a> Table<'a> {
         occupant.is_none_or(|id| self.is_dead(fd, id)) // nobody ever: nobody alive
     }
 
+    /// The pid of a participant, alive or dead; 0 if another has its slot by now.
+    pub(crate) fn pid_of(&self, id: ParticipantId) -> u32 {
+        let Ok(slot) = self.slot(id.number().wrapping_sub(1)) else { return 0 };
+        let pid = slot.pid.load(Relaxed);
+        // occupy, Acquire: the pid is this generation's if that still stands.
+        if slot.generation.load(Acquire) == id.generation() { pid } else { 0 }
+    }
+
     /// Pids of the participants that are attached now, for reports.
     pub(crate) fn living(&self, fd: BorrowedFd<'_>, own: Option<ParticipantId>) -> Vec<u32> {
         (0..self.len)

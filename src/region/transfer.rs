@@ -352,8 +352,23 @@ impl Object {
         kind: Kind,
         element: Element,
     ) -> std::result::Result<Arrival, D::Error> {
+        Object::receive_any(deserializer, &[kind], element)
+    }
+
+    /// Decodes a handle to an object of one of these kinds.
+    pub(crate) fn receive_any<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        kinds: &[Kind],
+        element: Element,
+    ) -> std::result::Result<Arrival, D::Error> {
         arrive(deserializer, |mapping, index, carrier| {
-            let object = Object::at_index(mapping, index, kind, element)?;
+            let open = |kind| Object::at_index(Arc::clone(&mapping), index, kind, element);
+            let object = match kinds {
+                [kind, others @ ..] => {
+                    others.iter().fold(open(*kind), |known, kind| known.or_else(|_| open(*kind)))?
+                }
+                [] => return Err(Error::Corrupt("kind of a handle")),
+            };
             Ok(Arrival { object, carrier })
         })
     }

@@ -79,6 +79,10 @@ impl<'a> View<'a> {
         View { base, len_bytes, mapping: PhantomData }
     }
 
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
     pub(crate) fn len_bytes(&self) -> u64 {
         self.len_bytes
     }

@@ -231,6 +231,12 @@ impl<S: Site, const ROLE: bool> End<S, ROLE> {
         self.peer().is_gone_for_sure(self.site.who())
     }
 
+    /// Whether the owner of the other end was found dead. One load.
+    #[cfg(not(loom))]
+    pub(crate) fn peer_has_died(&self) -> bool {
+        self.peer().has_died()
+    }
+
     /// Gives this end to the participant `to`. This handle can go on only if `to` dies, or if the
     /// gift is taken back.
     pub(crate) fn give(&self, to: ParticipantId) -> Result<Gift, Stop> {

@@ -59,6 +59,21 @@ impl Indices {
         if role == PRODUCER { &self.producer } else { &self.consumer }
     }
 
+    /// Where the consumer and the producer stand.
+    #[cfg(not(loom))]
+    pub(super) fn positions(&self) -> [&AtomicU64; 2] {
+        [&self.consumer.position, &self.producer.position]
+    }
+
+    /// Items between the two ends; stale at once.
+    #[cfg(not(loom))]
+    pub(super) fn len(&self) -> u64 {
+        // Relaxed: the order in which they are read makes a stale answer too small, not too large.
+        let [head, tail] = self.positions();
+        let tail = tail.load(Relaxed);
+        tail.wrapping_sub(head.load(Relaxed))
+    }
+
     /// An empty ring whose ends have no owner yet, beginning at `position`.
     #[cfg(any(test, loom))]
     pub(crate) fn starting_at(position: u64) -> Indices {
@@ -84,6 +99,12 @@ impl Side {
         // close: Acquire, pairs with the Release in `give`: the last position is visible.
         let owner = self.owner.load(Acquire);
         owner == CLOSED || owner == ParticipantId::DEAD.word()
+    }
+
+    /// Whether the owner of this end was found dead. One load.
+    #[cfg(not(loom))]
+    pub(super) fn has_died(&self) -> bool {
+        self.owner.load(Relaxed) == ParticipantId::DEAD.word() // says nothing of what it left
     }
 
     /// Whether this end is closed or its owner dead; asks the kernel unless the word tells.

@@ -39,17 +39,17 @@ impl<T> Clone for Mapped<T> {
 }
 
 /// Where the slots of a ring begin that is alone in its object; the indices come first.
-const SLOTS: u64 = size_of::<Indices>() as u64;
+pub(super) const SLOTS: u64 = size_of::<Indices>() as u64;
 
 /// Slots in memory for `capacity` of them: the next power of two.
-fn slots_for(capacity: u64) -> Result<usize> {
+pub(super) fn slots_for(capacity: u64) -> Result<usize> {
     if !(1..=1 << 48).contains(&capacity) {
         return Err(CAPACITY);
     }
     usize::try_from(capacity.next_power_of_two()).map_err(|_| CAPACITY)
 }
 
-const CAPACITY: Error = Error::InvalidArgument("capacity of a ring");
+pub(super) const CAPACITY: Error = Error::InvalidArgument("capacity of a ring");
 
 impl<T: Pod> Mapped<T> {
     /// The ring whose indices lie `indices_at` bytes into `object`, and its `slot_count` slots

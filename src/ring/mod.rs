@@ -27,6 +27,8 @@ mod records;
 mod site;
 pub(crate) mod spsc;
 #[cfg(not(loom))]
+pub(crate) mod strided;
+#[cfg(not(loom))]
 mod values;
 
 #[cfg(not(loom))]

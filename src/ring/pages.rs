@@ -116,6 +116,11 @@ pub(crate) struct Pages<S> {
 }
 
 impl Run {
+    /// Lets the message be shorter than was asked for.
+    pub(crate) fn shorten(&mut self, len_bytes: usize) {
+        self.len_bytes = self.len_bytes.min(len_bytes);
+    }
+
     /// The length of the message.
     pub(crate) fn len_bytes(&self) -> usize {
         self.len_bytes

@@ -1,17 +1,21 @@
-//! The executable of this process, and its functions as offsets that its children understand.
+//! The images of this process - its executable and its libraries - and their functions as offsets
+//! that its children understand.
 //!
 //! A child runs the same file at another address. A function is therefore sent as its distance
-//! from the image base, together with the offset of a shim that knows its type.
+//! from the image base, together with the offset of a shim that knows its type. Both are in the image
+//! of this crate: the executable, or a library that other languages use.
 //!
 //! - E1. A [`Target`] pairs a shim with a function pointer of the very type the shim restores.
-//! - E2. The main program is never unloaded: its headers and code stay mapped while we run.
+//! - E2. The main program is never unloaded, and neither is the image of this crate: their headers and
+//!   code stay mapped while we run.
 
 #![allow(unsafe_code)]
 
 use super::takeover::Boot;
 use crate::error::Error;
 use libc::c_void;
-use std::ffi::c_int;
+use serde::{Deserialize, Serialize};
+use std::ffi::{CStr, CString, c_int};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::marker::PhantomData;
@@ -72,11 +76,11 @@ fn shim<J: Job>(entry: *const (), boot: Boot) -> i32 {
 }
 
 impl Target {
-    /// The offsets of `J` and `entry`, or [`Error::ForeignFunction`] when one of them is not code
-    /// of the executable (of a shared library, or made at run time).
+    /// The offsets of `J` and `entry`, or [`Error::ForeignFunction`] when `entry` is not code of the
+    /// image of this crate (but of a shared library, or made at run time).
     pub(crate) fn of<J: Job>(entry: J::Entry) -> Result<Target, Error> {
         const { assert!(size_of::<J::Entry>() == size_of::<*const ()>()) };
-        let image = Image::executable().ok_or(Error::ForeignFunction)?;
+        let image = Image::own().ok_or(Error::ForeignFunction)?;
         // SAFETY: a function pointer is an address of the size just checked (`FnPointer`).
         let entry = unsafe { transmute_copy::<J::Entry, *const ()>(&entry) };
         Ok(Target {
@@ -89,7 +93,8 @@ impl Target {
     ///
     /// # Safety
     ///
-    /// `self` was made by [`Target::of`] in a process that runs the same executable file.
+    /// `self` was made by [`Target::of`] in a process that runs the same files, and `image` is
+    /// [`Image::own`].
     pub(crate) unsafe fn run(self, image: &Image, boot: Boot) -> i32 {
         let (Some(shim), Some(entry)) = (image.code_at(self.shim), image.code_at(self.entry))
         else {
@@ -146,7 +151,7 @@ impl<Q> Switchboard<Q> {
     /// The key is random, and known only to processes that run the same executable file and use it for
     /// this `Q` only.
     pub(super) unsafe fn with_key(key: u64) -> Result<Switchboard<Q>, Error> {
-        let image = Image::executable().ok_or(Error::ForeignFunction)?;
+        let image = Image::own().ok_or(Error::ForeignFunction)?;
         Ok(Switchboard { image, key, call: PhantomData })
     }
 
@@ -215,7 +220,7 @@ impl<Q> Key<Q> {
     }
 }
 
-/// The main program as it lies in memory.
+/// The main program, or a library, as it lies in memory.
 pub(crate) struct Image {
     base: usize,
     headers: &'static [ProgramHeader],
@@ -251,6 +256,64 @@ impl Image {
         // SAFETY: `first` matches the callback type, and `found` outlives the call.
         unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut found).cast()) };
         found
+    }
+
+    /// The image that this crate is part of.
+    pub(crate) fn own() -> Option<Image> {
+        static OWN: OnceLock<Option<(usize, &'static [ProgramHeader])>> = OnceLock::new();
+        let find = || {
+            let code = Image::own as fn() -> Option<Image> as *const ();
+            let is_own = |image: &Image, _: &CStr| image.offset_of(code).is_ok();
+            // SAFETY: E2: it stays loaded.
+            unsafe { Image::find(is_own) }.map(|image| (image.base, image.headers))
+        };
+        OWN.get_or_init(find).map(|(base, headers)| Image { base, headers })
+    }
+
+    /// The first of all images, the main program first, that `is_it` says yes to, by image and path.
+    ///
+    /// # Safety
+    ///
+    /// While the result is used, the image stays loaded.
+    unsafe fn find(is_it: impl FnMut(&Image, &CStr) -> bool) -> Option<Image> {
+        struct Search<F> {
+            is_it: F,
+            found: Option<Image>,
+        }
+        unsafe extern "C" fn each<F: FnMut(&Image, &CStr) -> bool>(
+            info: *mut libc::dl_phdr_info,
+            _size: usize,
+            search: *mut c_void,
+        ) -> c_int {
+            // SAFETY: the loader passes a valid `info`, whose image stays loaded during the call;
+            // `search` is the one below.
+            unsafe {
+                let (info, search) = (&*info, &mut *search.cast::<Search<F>>());
+                if info.dlpi_phdr.is_null() {
+                    return 0;
+                }
+                let count = usize::from(info.dlpi_phnum);
+                let headers = std::slice::from_raw_parts(info.dlpi_phdr, count);
+                let image = Image { base: info.dlpi_addr as usize, headers };
+                let path = match info.dlpi_name.is_null() {
+                    true => c"",
+                    false => CStr::from_ptr(info.dlpi_name),
+                };
+                if (search.is_it)(&image, path) {
+                    search.found = Some(image);
+                    return 1; // stop
+                }
+            }
+            0
+        }
+        fn callback<F: FnMut(&Image, &CStr) -> bool>(_: &Search<F>) -> Callback {
+            each::<F>
+        }
+        let mut search = Search { is_it, found: None };
+        let each = callback(&search);
+        // SAFETY: `each` matches the callback type, and `search` outlives the call.
+        unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut search).cast()) };
+        search.found
     }
 
     pub(super) fn segments(
@@ -351,6 +414,65 @@ impl Image {
     }
 }
 
+type Callback = unsafe extern "C" fn(*mut libc::dl_phdr_info, usize, *mut c_void) -> c_int;
+
+/// A function of another language, as other processes that run the same executable find it: in
+/// whatever image it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// The fingerprint of the image.
+    image: u64,
+    offset: u64,
+    /// Where the image comes from, if it is not the executable.
+    path: Option<CString>,
+}
+
+impl Function {
+    /// The function at this address; `None` if no image has it: it was made at run time.
+    pub fn of(code: *const ()) -> Option<Function> {
+        let mut found = None;
+        let has_it = |image: &Image, path: &CStr| {
+            let Ok(offset) = image.offset_of(code) else { return false };
+            let path = (!path.is_empty()).then(|| path.to_owned());
+            found = Some(Function { image: image.fingerprint(), offset, path });
+            true
+        };
+        // SAFETY: not used but in the call.
+        unsafe { Image::find(has_it) };
+        found
+    }
+
+    /// Where the function is in this process; loads the image if it has to. `None` if the image is not
+    /// to be had, or is another one.
+    pub fn address(&self) -> Option<*const ()> {
+        self.find().or_else(|| {
+            let path = self.path.as_ref()?;
+            // SAFETY: its constructors are run, as in the process that named it.
+            let loaded = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
+            if loaded.is_null() { None } else { self.find() }
+        })
+    }
+
+    fn find(&self) -> Option<*const ()> {
+        let mut found = None;
+        let is_it = |image: &Image, _: &CStr| {
+            let is_it = image.fingerprint() == self.image;
+            if is_it {
+                found = image.code_at(self.offset);
+            }
+            is_it
+        };
+        // SAFETY: not used but in the call.
+        unsafe { Image::find(is_it) };
+        found
+    }
+
+    /// What tells this function from others, for a seal.
+    pub fn to_words(&self) -> [u64; 2] {
+        [self.image, self.offset]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,7 +509,22 @@ mod tests {
     }
 
     #[test]
+    fn a_function_of_any_image_is_found_again() {
+        let ours = Probe::run as fn(fn(i32) -> i32, Boot) -> i32 as *const ();
+        let theirs = libc::getpid as unsafe extern "C" fn() -> libc::pid_t as *const ();
+        for code in [ours, theirs] {
+            assert_eq!(Function::of(code).unwrap().address(), Some(code));
+        }
+        let data = [0u8; 16];
+        assert_eq!(Function::of(data.as_ptr().cast()), None);
+        let known = Function::of(theirs).unwrap();
+        assert_eq!(Function { image: 7, ..known.clone() }.address(), None);
+        assert_eq!(Function { offset: 0, ..known }.address(), None);
+    }
+
+    #[test]
     fn offsets_outside_the_code_are_no_code() {
+        assert_eq!(Image::own().unwrap().base, Image::executable().unwrap().base);
         let image = Image::executable().unwrap();
         assert!(image.code_at(0).is_none() || image.is_loaded(0, 1, libc::PF_X));
         assert!(image.code_at(u64::MAX).is_none());

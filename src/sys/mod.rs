@@ -5,7 +5,7 @@
 
 #![allow(clippy::disallowed_types)]
 
-#[cfg(all(feature = "serde", feature = "takeover"))]
+#[cfg(feature = "serde")]
 pub(crate) mod constructors;
 pub(crate) mod cpu;
 #[cfg(feature = "serde")]
