@@ -225,7 +225,11 @@ fn nobody_who_waits_is_passed_by_more_than_the_bound() {
 
 #[test]
 fn a_lock_that_knows_no_turns_breaks_the_bound() {
-    // At once, unless the machine is so busy that its scheduler hands out the turns.
+    // At once, unless the machine is so busy that its scheduler hands out the turns, as it does where
+    // there is one processor only.
+    if std::thread::available_parallelism().is_ok_and(|n| n.get() == 1) {
+        return;
+    }
     let outcomes = (0..20).map(|_| contend(Which::Barging, SHARE, INSIDE));
     let broken = outcomes.inspect(|o| println!("{o:?}")).any(|o| o.worst_passed > BOUND);
     assert!(broken, "the bound says nothing");
