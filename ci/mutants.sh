@@ -16,7 +16,8 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
-copy=$work/tree log=$work/log original=$work/original
+copy=$work/tree log=$work/log original=$work/original ready=$work/ready
+: >"$ready"
 lists=$(cat "$@")
 
 export CARGO_TARGET_DIR="$work/target" RUST_BACKTRACE=0
@@ -51,10 +52,12 @@ run() {
     timeout 1200 sh -c "$1" >"$log" 2>&1 </dev/null
 }
 
-printf '%s\n' "$lists" | grep -v '^#' | sed -n 's/.* ;; //p' | sort -u | while IFS= read -r command; do
-    run "$command" || { echo "FAILS WITHOUT A MUTANT: $command"; cat "$log"; exit 1; }
-    echo "ready   $command"
-done
+# Whether a command succeeds without a mutant; asked once for each.
+is_ready() {
+    grep -qxF -e "$1" "$ready" && return
+    run "$1" || { cat "$log"; return 1; }
+    printf '%s\n' "$1" >>"$ready"
+}
 
 caught=0 bad=0
 while IFS= read -r line; do
@@ -63,7 +66,9 @@ while IFS= read -r line; do
     old=${rest%% ;; *} rest=${rest#* ;; }
     new=${rest%% ;; *} command=${rest#* ;; }
     cp "$file" "$original"
-    if ! plant "$file" "$old" "$new" || cmp -s "$file" "$original"; then
+    if ! is_ready "$command"; then
+        verdict='FAILS WITHOUT A MUTANT'
+    elif ! plant "$file" "$old" "$new" || cmp -s "$file" "$original"; then
         verdict=STALE
     else
         status=0
@@ -76,7 +81,7 @@ while IFS= read -r line; do
     fi
     cp "$original" "$file"
     printf "%s  %s: %s -> %s\n" "$verdict" "$file" "$old" "$new"
-    if [ $verdict = caught ]; then caught=$((caught + 1)); else bad=$((bad + 1)); fi
+    if [ "$verdict" = caught ]; then caught=$((caught + 1)); else bad=$((bad + 1)); fi
 done <<LINES
 $lists
 LINES
