@@ -86,7 +86,7 @@ pub(crate) fn init() {
         && let Some(image) = Image::executable()
     {
         // SAFETY: T1, checked in `run`, and `init` comes first in `main`.
-        run(control, unsafe { Passed::under_numbers() }, words, &image);
+        run(control, unsafe { Passed::under_numbers() }, words, &image, image.fingerprint());
     }
     INITIALISED.store(true, Relaxed);
 }
@@ -128,7 +128,7 @@ extern "C" fn at_start(argc: c_int, argv: *const *const c_char, environment: *co
     }
     stdio::set_up();
     // SAFETY: T1, checked in `run`, and `main` has not begun.
-    run(control, unsafe { Passed::under_numbers() }, words, &image);
+    run(control, unsafe { Passed::under_numbers() }, words, &image, image.fingerprint());
 }
 
 /// The boot file and the words of its record, if this process was started with one (T3).
@@ -157,10 +157,10 @@ fn read_words(number: RawFd) -> Option<[u64; 5]> {
 }
 
 /// Runs the job of a boot file in a child that a fork server made, see [`super::zygote`].
-pub(crate) fn resume(control: OwnedFd, passed: Passed) -> ! {
-    match (read_words(control.as_raw_fd()), Image::executable()) {
-        (Some(words), Some(image)) => run(control, passed, words, &image),
-        _ => std::process::exit(REFUSED),
+pub(crate) fn resume(control: OwnedFd, passed: Passed, image: &Image, fingerprint: u64) -> ! {
+    match read_words(control.as_raw_fd()) {
+        Some(words) => run(control, passed, words, image, fingerprint),
+        None => std::process::exit(REFUSED),
     }
 }
 
@@ -173,9 +173,10 @@ fn run(
     passed: Passed,
     [_, parent, fingerprint, shim, entry]: [u64; 5],
     image: &Image,
+    own_fingerprint: u64,
 ) -> ! {
     let is_ours = u32::try_from(parent).is_ok_and(super::process::is_parent);
-    if !is_ours || image.fingerprint() != fingerprint {
+    if !is_ours || own_fingerprint != fingerprint {
         // T2: and there is nobody to report to: our parent is not the one that asked.
         eprintln!("shmkit: this process was not started by its parent, or from another file");
         std::process::exit(REFUSED);
