@@ -368,7 +368,7 @@ fn globals_of_a_fork_are_copies_p26() {
 
 fn a_fork_with_other_threads_is_refused_unless_they_are_allowed() {
     let (send, receive) = std::sync::mpsc::channel::<()>();
-    let threads: Vec<_> = (0..2).map(|_| std::thread::spawn(|| std::thread::park())).collect();
+    let threads: Vec<_> = (0..2).map(|_| std::thread::spawn(std::thread::park)).collect();
     let waiting = std::thread::spawn(move || receive.recv().is_err());
     match fork(|| ()).map(drop) {
         Err(e @ Error::Threads(3)) => assert!(e.to_string().contains("3 other thread(s)")),

@@ -2,7 +2,7 @@
 
 use super::common::{self, LONG, join};
 use super::{METHODS, by, fork, parked};
-use shmkit::{Method, Process, Value};
+use shmkit::{Event, Method, Process, Value};
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::process::Command;
@@ -34,14 +34,22 @@ pub fn role(name: &str) {
             say("joined");
         }
         "leaves children" => {
+            let said = Event::new().unwrap();
             for method in METHODS {
-                by(method, Process::builder(), || {
-                    std::io::stdin().read_line(&mut String::new()).unwrap();
+                let end = |said: Event| {
+                    assert!(said.wait_timeout(LONG));
                     std::thread::sleep(Duration::from_millis(50)); // shows a parent that does not wait
                     say("child end");
-                });
+                };
+                let (builder, said) = (Process::builder(), said.clone());
+                match method {
+                    // SAFETY: as `by`.
+                    Method::Fork => drop(unsafe { builder.fork(move || end(said)) }),
+                    method => drop(builder.method(method).spawn((said,), end)),
+                }
             }
             say("parent end");
+            said.set();
         }
         "leaves daemons" => {
             for method in METHODS {
