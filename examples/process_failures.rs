@@ -2,11 +2,20 @@
 //!
 //! `cargo run --example process_failures`
 
-use shmkit::{Process, ProcessError};
+use shmkit::{Method, Process, ProcessError};
 use std::process::{abort, exit};
 
 fn main() -> shmkit::Result<()> {
-    let panicking = Process::spawn((vec![1, 2, 3],), |v: Vec<i32>| v[v.len()])?;
+    for method in [Method::Spawn, Method::ForkServer] {
+        println!("{method:?}:");
+        fail(method)?;
+    }
+    Ok(())
+}
+
+fn fail(method: Method) -> shmkit::Result<()> {
+    let process = || Process::builder().method(method);
+    let panicking = process().spawn((vec![1, 2, 3],), |v: Vec<i32>| v[v.len()])?;
     match panicking.join() {
         // The second where a panic aborts.
         Err(ProcessError::Panicked(panic) | ProcessError::Signaled { panic: Some(panic), .. }) => {
@@ -16,13 +25,13 @@ fn main() -> shmkit::Result<()> {
     }
     println!("exit code {:?}", panicking.exitcode());
 
-    let exiting = Process::spawn((7,), |code: i32| -> u8 { exit(code) })?;
+    let exiting = process().spawn((7,), |code: i32| -> u8 { exit(code) })?;
     println!("{}; exit code {:?}", exiting.join().unwrap_err(), exiting.exitcode());
 
-    let aborting = Process::spawn((), || -> () { abort() })?;
+    let aborting = process().spawn((), || -> () { abort() })?;
     println!("{}; exit code {:?}", aborting.join().unwrap_err(), aborting.exitcode());
 
-    let endless: Process = Process::spawn((), || {
+    let endless: Process = process().spawn((), || {
         loop {
             std::thread::park();
         }

@@ -4,7 +4,7 @@
 //! `cargo run --example process_hello`
 
 use serde::{Deserialize, Serialize};
-use shmkit::{Process, Run, current_process, parent_process};
+use shmkit::{Method, Process, Run, current_process, parent_process};
 use std::sync::Mutex;
 
 /// Each process has its own.

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --no-default-features --features serde --example process_init`
 
-use shmkit::Process;
+use shmkit::{Method, Process};
 
 fn main() -> shmkit::Result<()> {
     shmkit::init(); // a child does not get past this line
@@ -11,7 +11,10 @@ fn main() -> shmkit::Result<()> {
     let words = ["shared", "memory", "between", "processes"].map(String::from);
     let lengths: Vec<_> = words
         .into_iter()
-        .map(|word| Process::spawn((word,), |word| word.len()))
+        .zip([Method::Spawn, Method::ForkServer].into_iter().cycle())
+        .map(|(word, method)| {
+            Process::builder().method(method).spawn((word,), |word: String| word.len())
+        })
         .collect::<Result<_, _>>()?;
     for length in lengths {
         println!("{}", length.join()?);

@@ -27,18 +27,12 @@ pub struct Contestant {
     run: Box<dyn Fn()>,
     /// How long it says that it took itself, of so many.
     measures_itself: Option<Box<dyn Fn(u32) -> Option<Duration>>>,
-    /// Whether its time grows with the memory of the parent.
-    pub copies: bool,
 }
 
 #[allow(dead_code, reason = "one of the benches has fewer contestants")]
 impl Contestant {
     pub fn new(name: &'static str, run: impl Fn() + 'static) -> Contestant {
-        Contestant { name, run: Box::new(run), measures_itself: None, copies: false }
-    }
-
-    fn copying(name: &'static str, run: impl Fn() + 'static) -> Contestant {
-        Contestant { copies: true, ..Contestant::new(name, run) }
+        Contestant { name, run: Box::new(run), measures_itself: None }
     }
 
     /// `run` gives the time for one of so many, or nothing where there is no such thing.
@@ -115,14 +109,14 @@ pub fn contestants() -> Vec<Contestant> {
         entries.iter().map(|e| e.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect();
     vec![
         Contestant::new("posix_spawn, of this program", move || posix_spawn_bare(&environment)),
-        Contestant::copying("fork", fork_bare),
+        Contestant::new("fork", fork_bare),
         Contestant::new("std Command, of this program", || {
             let mut command = std::process::Command::new("/proc/self/exe");
             assert!(command.env(END, "1").status().unwrap().success());
         }),
         Contestant::new("our Spawn", ours(Method::Spawn)),
         Contestant::new("our ForkServer", ours(Method::ForkServer)),
-        Contestant::copying("our fork", || {
+        Contestant::new("our fork", || {
             let (a, b) = (20u64, 1);
             // SAFETY: the numbers are all that the child uses.
             let child = unsafe { Process::fork(move || a + b) }.unwrap();
@@ -181,7 +175,7 @@ pub fn table(title: &str, contestants: &[Contestant], rounds: u32) {
     let (spawn, fork) = (median(&times[0]), median(&times[1]));
     for (times, contestant) in times.iter().zip(contestants) {
         if median(times) == 0.0 {
-            println!("{:40} is not here", contestant.name);
+            println!("{:40} IS NOT HERE: skipped", contestant.name);
             continue;
         }
         println!(

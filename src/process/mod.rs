@@ -26,6 +26,14 @@
 //! Source: Python's `multiprocessing` for the behaviour; the data-first call that lets the compiler
 //! coerce real functions is this crate's.
 //!
+//! How a process begins is [`Method`]'s to say: started anew, which is the default, made by a fork server,
+//! or, by `unsafe` calls, forked.
+//!
+//! An unfinished child is waited for when this process exits normally (by return, `exit` or a panic of
+//! `main`), and ended if it is a daemon. A killed process waits for nobody: its daemons are killed by the
+//! kernel, its other children live on, and see it by [`parent_process`]. A child that has ended is a
+//! zombie until somebody joins it, asks whether it is alive, or starts or lists others.
+//!
 //! Death: a child may end in any way at any time, and its parent learns how by a pidfd. A daemon
 //! child is ended with its parent, however that ends: see [`Builder::daemon`].
 
@@ -157,7 +165,7 @@ pub struct Process<R = ()> {
 }
 
 impl Process<()> {
-    /// Sets a process up: name, daemon flag, environment, directory.
+    /// Sets a process up: name, daemon flag, method, environment, directory, streams, descriptors.
     ///
     /// ```
     /// use shmkit::Process;

@@ -137,10 +137,10 @@ struct Panics(Arc<Mutex<Vec<PanicInfo>>>);
 fn watch_panics(control: Arc<Control>) -> Panics {
     let panics = Panics(Arc::default());
     let noted = panics.clone();
-    let thread = std::thread::current().id();
+    let thread = rustix::thread::gettid();
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if std::thread::current().id() == thread {
+        if rustix::thread::gettid() == thread {
             noted.note(&control, describe(info));
         }
         print(info);

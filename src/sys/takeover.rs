@@ -11,10 +11,9 @@
 //! ```
 //!
 //! - T1. A record is believed only when its pid is our parent's, or that of a process which has
-//!   ended (we are its orphan then), and its fingerprint is this executable's, and `image` that of the image
-//!   that this crate is part of: then [`Target::of`]
-//!   made the offsets in a process that runs the same file. An environment variable alone would be a
-//!   way to jump anywhere.
+//!   ended (we are its orphan then), and its fingerprint is this executable's, and `image` that of the
+//!   image that this crate is part of: then [`Target::of`] made the offsets in a process that runs the
+//!   same files. An environment variable alone would be a way to jump anywhere.
 //! - T2. A child whose record has the magic never returns from the take-over: `main` must not run
 //!   twice.
 //! - T3. The variable is removed before any other code of the job runs, and ignored in a
@@ -84,11 +83,10 @@ pub(crate) fn init() {
     if is_armed() || rustix::thread::gettid() != rustix::process::getpid() {
         return;
     }
-    if let Some((control, words)) = take_boot()
-        && let Some(image) = Image::executable()
-    {
+    if let Some((control, words)) = take_boot() {
+        let Some(own) = Own::known() else { std::process::exit(REFUSED) }; // T2
         // SAFETY: T1, checked in `run`, and `init` comes first in `main`.
-        run(control, unsafe { Passed::under_numbers() }, words, &image);
+        run(control, unsafe { Passed::under_numbers() }, words, &own);
     }
     INITIALISED.store(true, Relaxed);
 }
@@ -157,6 +155,7 @@ unsafe fn take_over_from(
     let Some(image) = Image::executable() else { return false };
     let Some(remaining) = constructors::after(hook, &image) else { return false };
     let Some((control, words)) = take_boot() else { return true };
+    let Some(own) = Own::known() else { std::process::exit(REFUSED) }; // T2
     for &constructor in remaining {
         if constructor != 0 && constructor != usize::MAX {
             let constructor = std::ptr::with_exposed_provenance::<()>(constructor);
@@ -168,7 +167,7 @@ unsafe fn take_over_from(
     }
     set_up();
     // SAFETY: T1, checked in `run`, and `main` has not begun.
-    run(control, unsafe { Passed::under_numbers() }, words, &image);
+    run(control, unsafe { Passed::under_numbers() }, words, &own);
 }
 
 /// The boot file and the words of its record, if this process was started with one (T3).
@@ -196,11 +195,28 @@ fn read_words(number: RawFd) -> Option<Words> {
     (usize::try_from(read) == Ok(size_of_val(&words)) && words[0] == MAGIC).then_some(words)
 }
 
+/// What this process is, to hold records against. Found once, by a fork server before it has children.
+pub(crate) struct Own {
+    executable: u64,
+    /// The image that this code is in.
+    image: Image,
+    image_fingerprint: u64,
+}
+
+impl Own {
+    /// `None` where the loader does not tell.
+    pub(crate) fn known() -> Option<Own> {
+        let (executable, image) = (Image::executable()?.fingerprint(), Image::own()?);
+        let image_fingerprint = image.fingerprint();
+        Some(Own { executable, image, image_fingerprint })
+    }
+}
+
 /// Runs the job of a boot file in a child that a fork server made, see [`super::zygote`].
-pub(crate) fn resume(control: OwnedFd, passed: Passed) -> ! {
-    match (read_words(control.as_raw_fd()), Image::executable()) {
-        (Some(words), Some(image)) => run(control, passed, words, &image),
-        _ => std::process::exit(REFUSED),
+pub(crate) fn resume(control: OwnedFd, passed: Passed, own: &Own) -> ! {
+    match read_words(control.as_raw_fd()) {
+        Some(words) => run(control, passed, words, own),
+        None => std::process::exit(REFUSED),
     }
 }
 
@@ -211,19 +227,18 @@ fn boot_number(text: &OsStr) -> Option<RawFd> {
 fn run(
     control: OwnedFd,
     passed: Passed,
-    [_, parent, fingerprint, shim, entry, own]: Words,
-    image: &Image,
+    [_, parent, executable, shim, entry, image]: Words,
+    own: &Own,
 ) -> ! {
     let is_ours = u32::try_from(parent).is_ok_and(super::process::is_parent);
-    let library = Image::own().filter(|library| library.fingerprint() == own);
-    let Some(library) = library.filter(|_| is_ours && image.fingerprint() == fingerprint) else {
+    if !is_ours || executable != own.executable || image != own.image_fingerprint {
         // T2: and there is nobody to report to: our parent is not the one that asked.
         eprintln!("shmkit: this process was not started by its parent, or from another file");
         std::process::exit(REFUSED);
-    };
+    }
     let boot = Boot { control, passed };
     // SAFETY: T1, checked above.
-    let code = unsafe { Target::from_words([shim, entry]).run(&library, boot) };
+    let code = unsafe { Target::from_words([shim, entry]).run(&own.image, boot) };
     std::process::exit(code)
 }
 

@@ -175,6 +175,7 @@ pub(crate) fn serve(socket: OwnedFd, lifeline: OwnedFd) -> i32 {
     let before = block_signals();
     let _ = rustix::thread::set_name(c"shmkit-server");
     let cloner = Cloner::new();
+    let Some(own) = takeover::Own::known() else { return REFUSED };
     loop {
         let mut least = [0; 4];
         let request = match socket::receive(socket.as_fd(), &mut least) {
@@ -187,18 +188,19 @@ pub(crate) fn serve(socket: OwnedFd, lifeline: OwnedFd) -> i32 {
             }
             Ok(_) | Err(_) => return 0, // the owner is gone
         };
-        let mut fds = request.fds;
-        let cloned = match (&cloner, request.is_cut || fds.is_empty()) {
-            (_, true) => Err(libc::EMFILE),
+        let mut fds = request.fds.into_iter();
+        let cloned = match (&cloner, fds.next().filter(|_| !request.is_cut)) {
+            (_, None) => Err(libc::EMFILE),
             (None, _) => Err(UNABLE),
-            (Some(cloner), _) => cloner.clone_child(),
+            (Some(cloner), Some(control)) => cloner.clone_child().map(|cloned| (cloned, control)),
         };
         let (status, pid, pidfd) = match cloned {
-            Ok(Cloned::Child) => {
-                let control = fds.remove(0);
-                begin(control, fds, i32::from_ne_bytes(least), socket, lifeline, &before)
+            Ok((Cloned::Child(pid), control)) => {
+                let begun = Begun { pid, least: i32::from_ne_bytes(least), socket, lifeline };
+                let (control, passed) = begun.take(control, fds, &before);
+                takeover::resume(control, passed, &own)
             }
-            Ok(Cloned::Parent(pid, pidfd)) => (0, pid, Some(pidfd)),
+            Ok((Cloned::Parent(pid, pidfd), _)) => (0, pid, Some(pidfd)),
             Err(status) => (status, 0, None),
         };
         drop(fds); // Z3
@@ -212,32 +214,58 @@ pub(crate) fn serve(socket: OwnedFd, lifeline: OwnedFd) -> i32 {
     }
 }
 
-/// The child's beginning.
-fn begin(
-    control: OwnedFd,
-    fds: Vec<OwnedFd>,
+/// A child that has just begun. What it does costs a fault for each new page, so that it goes few ways.
+struct Begun {
+    pid: i32,
     least: RawFd,
     socket: OwnedFd,
     lifeline: OwnedFd,
-    signals: &libc::sigset_t,
-) -> ! {
-    let prepare = || -> io::Result<_> {
-        let pid = u64::from(std::process::id()).to_ne_bytes();
-        rustix::io::pwrite(&control, &pid, ANNOUNCED_AT)?; // Z1
-        drop((socket, lifeline));
-        let above = |fd: OwnedFd| {
-            if fd.as_raw_fd() >= least { Ok(fd) } else { copy_from(least, fd.as_fd()) }
-        };
-        let fds = fds.into_iter().map(above).collect::<io::Result<Vec<_>>>()?;
-        Ok((above(control)?, fds))
-    };
-    let Ok((control, fds)) = prepare() else { std::process::exit(REFUSED) };
-    // SAFETY: a set that the kernel gave us. What waited for the end of this is delivered now.
-    unsafe { libc::sigprocmask(libc::SIG_SETMASK, signals, std::ptr::null_mut()) };
-    // SAFETY: the owner names the numbers, all below `least`; this process has one thread, as its
-    // zygote had (`Cloner::new`).
-    takeover::resume(control, unsafe { Passed::in_message(fds) })
 }
+
+impl Begun {
+    /// Leaves the zygote behind.
+    fn take(
+        self,
+        control: OwnedFd,
+        fds: impl Iterator<Item = OwnedFd>,
+        signals: &libc::sigset_t,
+    ) -> (OwnedFd, Passed) {
+        let prepare = || -> io::Result<_> {
+            let pid = i64::from(self.pid).to_ne_bytes();
+            rustix::io::pwrite(&control, &pid, ANNOUNCED_AT)?; // Z1
+            drop((self.socket, self.lifeline));
+            let above = |fd: OwnedFd| {
+                if fd.as_raw_fd() >= self.least {
+                    Ok(fd)
+                } else {
+                    copy_from(self.least, fd.as_fd())
+                }
+            };
+            let fds = fds.map(above).collect::<io::Result<Vec<_>>>()?;
+            Ok((above(control)?, fds))
+        };
+        let Ok((control, fds)) = prepare() else { std::process::exit(REFUSED) };
+        // SAFETY: a set that the C library filled; the kernel's is a part of it. What waited for the end
+        // of this is delivered now.
+        unsafe {
+            let none = std::ptr::null_mut::<libc::sigset_t>();
+            let how = libc::SIG_SETMASK;
+            libc::syscall(
+                libc::SYS_rt_sigprocmask,
+                how,
+                &raw const *signals,
+                none,
+                KERNEL_SET_BYTES,
+            );
+        }
+        // SAFETY: the owner names the numbers, all below `least`; this process has one thread, as its
+        // zygote had (`Cloner::new`).
+        (control, unsafe { Passed::in_message(fds) })
+    }
+}
+
+/// Of the kernel's set of signals.
+const KERNEL_SET_BYTES: usize = 8;
 
 /// Keeps signals away, which are for the owner and its children, and returns the mask before.
 fn block_signals() -> libc::sigset_t {
@@ -260,8 +288,10 @@ struct Cloner {
 }
 
 enum Cloned {
+    /// The child's pid, and its pidfd.
     Parent(i32, OwnedFd),
-    Child,
+    /// Its own pid.
+    Child(i32),
 }
 
 impl Cloner {
@@ -334,7 +364,10 @@ impl Cloner {
                         self.robust_list_bytes,
                     );
                 }
-                Ok(Cloned::Child)
+                // SAFETY: the kernel has just written it there (`Cloner::new`).
+                Ok(Cloned::Child(unsafe {
+                    *std::ptr::with_exposed_provenance::<i32>(self.id_at as usize)
+                }))
             }
             // SAFETY: the kernel has made this descriptor for us.
             pid => Ok(Cloned::Parent(pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) })),

@@ -6,9 +6,9 @@
 
 #![allow(unsafe_code)]
 
-#[path = "common/mod.rs"]
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "crash/runner.rs"]
+#[path = "../crash/runner.rs"]
 mod runner;
 #[path = "crash/shared.rs"]
 #[allow(dead_code, reason = "of which the runner uses a part")]
@@ -16,6 +16,8 @@ mod shared;
 #[path = "crash/step.rs"]
 #[allow(dead_code, reason = "of which the runner uses a part")]
 mod step;
+
+mod parents;
 
 use common::{LONG, join};
 use runner::Test;
@@ -25,11 +27,11 @@ use shmkit::{
     active_children, current_process, parent_process, scope,
 };
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, exit};
+use std::process::{ExitCode, exit};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -120,7 +122,7 @@ fn exit_codes_and_panics_are_told_p12_x5() {
         match join(&panicked) {
             Err(ProcessError::Panicked(panic)) => {
                 assert_eq!(panic.message(), "bad");
-                assert!(panic.location().unwrap().starts_with("tests/process_fork.rs:"));
+                assert!(panic.location().unwrap().starts_with("tests/process_fork/main.rs:"));
                 // The variable is looked at once in a program, which the parent of a fork has done.
                 assert!(method == Method::Fork || panic.backtrace().is_some());
             }
@@ -372,7 +374,7 @@ fn globals_of_a_fork_are_copies_p26() {
 
 fn a_fork_with_other_threads_is_refused_unless_they_are_allowed() {
     let (send, receive) = std::sync::mpsc::channel::<()>();
-    let threads: Vec<_> = (0..2).map(|_| std::thread::spawn(|| std::thread::park())).collect();
+    let threads: Vec<_> = (0..2).map(|_| std::thread::spawn(std::thread::park)).collect();
     let waiting = std::thread::spawn(move || receive.recv().is_err());
     match fork(|| ()).map(drop) {
         Err(e @ Error::Threads(3)) => assert!(e.to_string().contains("3 other thread(s)")),
@@ -575,7 +577,7 @@ fn a_scope_tells_of_a_failure_that_nobody_asked_about() {
     let left = active_children().len();
     std::panic::set_hook(quiet);
     let panicked = panicked.unwrap_err();
-    assert!(panicked.starts_with("clumsy of the scope panicked at tests/process_fork.rs:"));
+    assert!(panicked.starts_with("clumsy of the scope panicked at tests/process_fork/main.rs:"));
     assert!(panicked.ends_with("dropped a cup"), "{panicked}");
     assert!(killed.unwrap_err().ends_with("of the scope was ended by signal 9"));
     assert!(exited.unwrap_err().ends_with("of the scope exited with code 3"));
@@ -583,277 +585,10 @@ fn a_scope_tells_of_a_failure_that_nobody_asked_about() {
     assert_eq!((own.unwrap_err().as_str(), left), ("of the block", 0));
 }
 
-// ---- parents ----
-
-/// What this program does when it is started in a role.
-fn role(name: &str) {
-    match name {
-        "prints" => {
-            print!("before ");
-            // SAFETY: string constants, and a handler that lives as long as the program.
-            unsafe {
-                libc::printf(c"C before ".as_ptr());
-                libc::atexit(handler);
-            }
-            extern "C" fn handler() {
-                say("exit handler");
-            }
-            let child = fork(|| print!("child ")).unwrap();
-            child.join().unwrap();
-            say("joined");
-        }
-        "leaves a grandchild" => {
-            let child = fork(|| {
-                Process::builder().daemon(true).spawn((), parked).unwrap();
-                fork(|| say("grandchild end")).unwrap();
-            });
-            child.unwrap().join().unwrap();
-            say("joined");
-        }
-        "leaves children" => {
-            for method in METHODS {
-                by(method, Process::builder(), || {
-                    std::io::stdin().read_line(&mut String::new()).unwrap();
-                    std::thread::sleep(Duration::from_millis(50)); // shows a parent that does not wait
-                    say("child end");
-                });
-            }
-            say("parent end");
-        }
-        "leaves daemons" => {
-            for method in METHODS {
-                by(method, Process::builder().daemon(true), up_and_park);
-            }
-            std::io::stdin().read_line(&mut String::new()).unwrap();
-            say("parent end");
-        }
-        "has twenty daemons" => {
-            let value = Value::new(0u32).unwrap();
-            let named = Value::<u32>::create(&format!("test.{}.twenty", std::process::id()), 0);
-            for n in 0..20 {
-                let (value, named) = (value.clone(), named.as_ref().unwrap().clone());
-                let builder = Process::builder().daemon(true);
-                let up = |value: Value<u32>, named: Value<u32>| {
-                    value.fetch_add(1);
-                    named.fetch_add(1);
-                    up_and_park();
-                };
-                match METHODS[n % 3] {
-                    // SAFETY: as `by`.
-                    Method::Fork => drop(unsafe { builder.fork(move || up(value, named)) }),
-                    method => drop(builder.method(method).spawn((value, named), up)),
-                }
-            }
-            join(&by(Method::ForkServer, Process::builder(), || ())).unwrap();
-            say(format!("up {}", common::servers_of(std::process::id())[0]));
-            parked();
-        }
-        "starts two thousand" => {
-            // SAFETY: lowers a limit of this process.
-            unsafe {
-                let limit = libc::rlimit { rlim_cur: 256, rlim_max: 256 };
-                assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
-            }
-            let sum = Value::new(0u64).unwrap();
-            // In waves, each with some at once.
-            for wave in 0..100u64 {
-                let children: Vec<_> = (0..20u64)
-                    .map(|n| {
-                        let add = |sum: Value<u64>, n: u64| {
-                            sum.fetch_add(n);
-                        };
-                        let (method, sum) = (METHODS[((wave + n) % 3) as usize], sum.clone());
-                        let builder = Process::builder().daemon(n % 2 == 0);
-                        match method {
-                            // SAFETY: as `by`.
-                            Method::Fork => unsafe { builder.fork(move || add(sum, n)) },
-                            method => builder.method(method).spawn((sum, n), add),
-                        }
-                        .unwrap()
-                    })
-                    .collect();
-                for child in &children {
-                    child.join().unwrap();
-                }
-            }
-            assert_eq!(sum.get(), 100 * 190);
-            say("right");
-        }
-        "is refused clone3" => {
-            refuse_clone3();
-            for n in 0..3 {
-                let child =
-                    Process::builder().method(Method::ForkServer).spawn((n,), |n: i32| n + 1);
-                let child = child.unwrap();
-                assert_eq!((child.join().unwrap(), child.method()), (n + 1, Method::Spawn));
-            }
-            say("right");
-        }
-        other => panic!("no role {other}"),
-    }
-}
-
-fn up_and_park() {
-    say(format!("up {}", std::process::id()));
-    parked();
-}
-
-/// A line in one write, past all buffers.
-fn say(text: impl std::fmt::Display) {
-    let line = format!("> {text}\n");
-    // SAFETY: writes bytes of ours.
-    unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
-}
-
-/// Has the kernel refuse `clone3(2)` as old containers do, here and in all children.
-fn refuse_clone3() {
-    let instruction =
-        |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter { code: code as u16, jt, jf, k };
-    let refuse = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
-    let mut filter = [
-        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0), // the call's number
-        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::SYS_clone3 as u32, 0, 1),
-        instruction(libc::BPF_RET | libc::BPF_K, refuse, 0, 0),
-        instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
-    ];
-    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: a valid program, which the kernel copies.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program), 0);
-    }
-}
-
-/// This program in a role, and all that it and its children say.
-struct Played {
-    program: std::process::Child,
-    lines: BufReader<std::process::ChildStdout>,
-}
-
-impl Played {
-    fn start(name: &str) -> Played {
-        let mut program = Command::new(std::env::current_exe().unwrap())
-            .env("SHMKIT_TEST_ROLE", name)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(program.stdout.take().unwrap());
-        Played { program, lines }
-    }
-
-    /// The next line; empty at the end of all who could say something.
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).unwrap();
-        line.trim_end().trim_start_matches("> ").to_string()
-    }
-
-    fn rest(&mut self) -> String {
-        let mut rest = String::new();
-        self.lines.read_to_string(&mut rest).unwrap();
-        rest
-    }
-
-    /// A pidfd of the process that says `up PID`.
-    fn process(&mut self) -> OwnedFd {
-        let line = self.line();
-        let pid = line.strip_prefix("up ").unwrap_or_else(|| panic!("{line}")).parse().unwrap();
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap()
-    }
-
-    fn code(&mut self) -> Option<i32> {
-        self.program.wait().unwrap().code()
-    }
-}
-
-impl Drop for Played {
-    fn drop(&mut self) {
-        let _ = self.program.kill();
-        let _ = self.program.wait();
-    }
-}
-
-fn has_ended(process: &OwnedFd) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let timeout = Timespec { tv_sec: LONG.as_secs() as i64, tv_nsec: 0 };
-    poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&timeout)).unwrap() == 1
-}
-
-fn what_was_printed_comes_once_and_exit_handlers_run_in_the_parent_alone_x34() {
-    let mut parent = Played::start("prints");
-    let rest = parent.rest();
-    assert_eq!(rest.matches("before ").count(), 2, "once by Rust and once by C: {rest}");
-    assert_eq!(rest.matches("C before ").count(), 1, "{rest}");
-    assert!(rest.find("child ").unwrap() < rest.find("> joined").unwrap(), "{rest}");
-    assert_eq!(rest.matches("exit handler").count(), 1, "{rest}");
-    assert_eq!(parent.code(), Some(0));
-}
-
-fn a_fork_waits_for_its_own_children_and_ends_its_daemons_p17_p19() {
-    let mut parent = Played::start("leaves a grandchild");
-    assert_eq!(parent.line(), "grandchild end");
-    assert_eq!(parent.line(), "joined");
-    assert_eq!((parent.rest(), parent.code()), (String::new(), Some(0)));
-}
-
-fn a_parent_exits_after_its_children_by_every_method_p19() {
-    let mut parent = Played::start("leaves children");
-    assert_eq!(parent.line(), "parent end");
-    for _ in METHODS {
-        assert_eq!(parent.line(), "child end");
-    }
-    assert_eq!(parent.code(), Some(0));
-    assert_eq!(parent.rest(), "", "the server is gone, too");
-}
-
-fn daemons_by_every_method_end_when_their_parent_exits_p17() {
-    let mut parent = Played::start("leaves daemons");
-    let daemons = METHODS.map(|_| parent.process());
-    drop(parent.program.stdin.take());
-    assert_eq!(parent.line(), "parent end");
-    assert_eq!(parent.code(), Some(0));
-    for daemon in &daemons {
-        assert!(has_ended(daemon));
-    }
-    assert_eq!(parent.rest(), "");
-}
-
-fn twenty_daemons_by_every_method_die_with_their_killed_parent_p20() {
-    for _ in 0..5 {
-        let mut parent = Played::start("has twenty daemons");
-        let daemons: Vec<_> = (0..=20).map(|_| parent.process()).collect(); // and the server
-        let pid = parent.program.id();
-        parent.program.kill().unwrap();
-        parent.program.wait().unwrap();
-        for daemon in &daemons {
-            assert!(has_ended(daemon));
-        }
-        assert_eq!(parent.rest(), "");
-        // The name is free for the next.
-        let name = format!("test.{pid}.twenty");
-        drop(Value::<u32>::create(&name, 0).unwrap());
-        assert!(common::left_behind(&name).is_empty());
-    }
-}
-
-fn two_thousand_processes_start_under_a_limit_of_descriptors() {
-    let mut parent = Played::start("starts two thousand");
-    assert_eq!(parent.rest(), "> right\n");
-    assert_eq!(parent.code(), Some(0));
-}
-
-fn without_clone3_processes_are_spawned() {
-    let mut parent = Played::start("is refused clone3");
-    assert_eq!(parent.rest(), "> right\n");
-    assert_eq!(parent.code(), Some(0));
-}
-
 macro_rules! tests {
-    ($($name:ident),* $(,)?) => {
+    ($($name:path),* $(,)?) => {
         vec![$(Test {
-            name: stringify!($name).into(),
+            name: stringify!($name).replace("parents::", ""),
             run: Box::new(|| {
                 let run = catch_unwind($name);
                 run.map(|()| String::from("as it should be")).map_err(|_| vec!["panicked".into()])
@@ -866,7 +601,7 @@ fn main() -> ExitCode {
     if let Ok(name) = std::env::var("SHMKIT_TEST_ROLE") {
         // SAFETY: this process has one thread.
         unsafe { std::env::remove_var("SHMKIT_TEST_ROLE") };
-        role(&name);
+        parents::role(&name);
         return ExitCode::SUCCESS;
     }
     runner::run(tests![
@@ -893,12 +628,12 @@ fn main() -> ExitCode {
         names_with_a_zero_are_refused_before_anything_is_started,
         a_scope_ends_after_its_processes,
         a_scope_tells_of_a_failure_that_nobody_asked_about,
-        what_was_printed_comes_once_and_exit_handlers_run_in_the_parent_alone_x34,
-        a_fork_waits_for_its_own_children_and_ends_its_daemons_p17_p19,
-        a_parent_exits_after_its_children_by_every_method_p19,
-        daemons_by_every_method_end_when_their_parent_exits_p17,
-        twenty_daemons_by_every_method_die_with_their_killed_parent_p20,
-        two_thousand_processes_start_under_a_limit_of_descriptors,
-        without_clone3_processes_are_spawned,
+        parents::what_was_printed_comes_once_and_exit_handlers_run_in_the_parent_alone_x34,
+        parents::a_fork_waits_for_its_own_children_and_ends_its_daemons_p17_p19,
+        parents::a_parent_exits_after_its_children_by_every_method_p19,
+        parents::daemons_by_every_method_end_when_their_parent_exits_p17,
+        parents::twenty_daemons_by_every_method_die_with_their_killed_parent_p20,
+        parents::two_thousand_processes_start_under_a_limit_of_descriptors,
+        parents::without_clone3_processes_are_spawned,
     ])
 }
