@@ -75,3 +75,26 @@ fn results_outlive_their_workers() {
 fn the_job_of_a_killed_worker_is_done_by_another() {
     assert_eq!(output("joined_jobs"), "attempts: [2, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n");
 }
+
+#[test]
+fn five_of_ten_tasks_run_at_a_time_and_one_when_they_are_applied() {
+    let expected = "10 tasks by 5 workers, 5 at a time\n10 tasks one by one, 1 at a time\n";
+    assert_eq!(output("five_at_a_time"), expected);
+}
+
+#[test]
+fn two_workers_share_three_tasks() {
+    let expected = "[\"one\", \"two\"] have begun, and the third: false\n\
+        one is done\ntwo is done\nthree is done\nby 2 processes\n";
+    assert_eq!(output("two_for_three"), expected);
+}
+
+#[test]
+fn a_pool_does_what_its_tour_says() {
+    let expected = "map: 100 squares, the last is 9801\nstarmap: [8, 9]\n\
+        with the offset of its worker: 12\n\
+        a list of results: [0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\n\
+        one by one: 9\none by one: 16\na worker died, and is replaced\n\
+        and all goes on: 144\n";
+    assert_eq!(output("pool_tour"), expected);
+}
