@@ -162,6 +162,17 @@ impl Writer {
         }
     }
 
+    /// Adds a byte as it is.
+    #[inline]
+    pub(crate) fn add_byte(&mut self, byte: u8) -> Result<(), String> {
+        if self.len == self.room.len() {
+            self.grow(1)?;
+        }
+        self.room[self.len] = byte;
+        self.len += 1;
+        Ok(())
+    }
+
     /// Adds bytes as they are.
     pub(crate) fn add_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
         if self.room.len() - self.len < bytes.len() {

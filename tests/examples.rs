@@ -103,3 +103,26 @@ fn daemons_end_with_their_parent_and_other_children_are_waited_for_or_live_on() 
         the child ends, its parent lives: false\n";
     assert_eq!(output("process_family"), expected);
 }
+
+#[test]
+fn five_of_ten_tasks_run_at_a_time_and_one_when_they_are_applied() {
+    let expected = "10 tasks by 5 workers, 5 at a time\n10 tasks one by one, 1 at a time\n";
+    assert_eq!(output("five_at_a_time"), expected);
+}
+
+#[test]
+fn two_workers_share_three_tasks() {
+    let expected = "[\"one\", \"two\"] have begun, and the third: false\n\
+        one is done\ntwo is done\nthree is done\nby 2 processes\n";
+    assert_eq!(output("two_for_three"), expected);
+}
+
+#[test]
+fn a_pool_does_what_its_tour_says() {
+    let expected = "map: 100 squares, the last is 9801\nstarmap: [8, 9]\n\
+        with the offset of its worker: 12\n\
+        a list of results: [0, 1, 4, 9, 16, 25, 36, 49, 64, 81]\n\
+        one by one: 9\none by one: 16\na worker died, and is replaced\n\
+        and all goes on: 144\n";
+    assert_eq!(output("pool_tour"), expected);
+}

@@ -195,6 +195,37 @@ fn processes() -> Result<()> {
     Ok(())
 }
 
+fn pools() -> Result<()> {
+    let pool: Pool = Pool::builder().workers(2).build()?;
+    let _: fn() -> Result<Pool> = Pool::new;
+    let _: fn(&Pool) -> &Pool = Pool::close;
+    let _: fn(&Pool) -> &Pool = Pool::terminate;
+    let _: fn(&Pool) -> Result<()> = Pool::join;
+    let sum: Result<i32, TaskError> = pool.apply((1, 2), |a: i32, b: i32| a + b);
+    let later: Result<Async<u64>> = pool.apply_async((3,), |n: u64| n * n);
+    let all: Result<Vec<u64>, TaskError> = pool.map(0..3, |n: u64| n * n);
+    let pairs: Result<Vec<u64>, TaskError> = pool.starmap([(2u64, 3u32)], |a, n| a.pow(n));
+    let later = later?;
+    let value: Result<u64, TaskError> = later.get();
+    let soon: Result<u64, TaskError> = later.get_timeout(Duration::from_secs(30));
+    let _: bool = later.is_ready();
+    let _: Result<(), TaskError> = later.wait();
+    assert_eq!((sum?, value?, soon?, all?, pairs?), (3, 9, 9, vec![0, 1, 4], vec![8]));
+    let items: Vec<u64> = pool.imap(0..3, |n: u64| n).collect::<Result<_, _>>()?;
+    let unordered = pool.imap_unordered(0..3, |n: u64| n).collect::<Result<Vec<_>, _>>()?;
+    let later = pool.map_async(0..3, |n: u64| n)?.get()?;
+    assert_eq!((items, unordered.len(), later), (vec![0, 1, 2], 3, vec![0, 1, 2]));
+    fn is_send_and_sync<T: Send + Sync>(_: &T) {}
+    is_send_and_sync(&pool);
+    // The variants that programs match.
+    match (TaskError::Terminated, TaskError::Closed, TaskError::Timeout) {
+        (TaskError::WorkerDied { signal: Some(_), code: None } | TaskError::Panicked(_), ..) => {}
+        (TaskError::Encode(_) | TaskError::Decode(_) | TaskError::Os(_), ..) => {}
+        _ => {}
+    }
+    pool.close().join()
+}
+
 #[test]
 fn signatures_are_those_of_the_contract() {
     let _ = conditions;
@@ -202,4 +233,5 @@ fn signatures_are_those_of_the_contract() {
         compiles();
     }
     processes().unwrap();
+    pools().unwrap();
 }

@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 const FAILURES_MOST: u32 = 3;
 /// How long to wait before another try after a worker could not be started.
 const BREATH: Duration = Duration::from_millis(20);
+/// The same after workers were killed before they were ready, which is nobody's failure: a millisecond,
+/// doubled with each in a row, up to this power.
+const KILLS_MOST: u32 = 7;
 
 /// Starts a worker of this name.
 type Starter = Box<dyn Fn(Hello, &str) -> Result<Process> + Send + Sync>;
@@ -43,8 +46,9 @@ pub(super) struct Crew {
     members: Vec<Member>,
     /// For the names.
     started: u64,
-    /// Workers in a row that came to nothing.
+    /// Workers in a row that came to nothing, and those that were killed before they did.
     failures: u32,
+    killed_early: u32,
     /// No worker is started before.
     rest_until: Option<Instant>,
     /// Who is left then is killed.
@@ -84,6 +88,7 @@ impl Crew {
             members: Vec::new(),
             started: 0,
             failures: 0,
+            killed_early: 0,
             rest_until: None,
             kill_at: None,
         })
@@ -171,7 +176,7 @@ impl Crew {
         for member in self.members.iter_mut().filter(|member| !member.is_ready) {
             if site.board.record(member.worker) != Record::Starting {
                 member.is_ready = true;
-                self.failures = 0;
+                (self.failures, self.killed_early) = (0, 0);
             }
         }
     }
@@ -220,8 +225,14 @@ impl Inner {
             code => (None, code),
         };
         self.site.board.set_record(member.worker, Record::Starting);
-        if !member.is_ready {
-            crew.failures += 1;
+        match signal {
+            _ if member.is_ready => {}
+            Some(libc::SIGKILL | libc::SIGTERM) => {
+                let rest = Duration::from_millis(1 << crew.killed_early.min(KILLS_MOST));
+                crew.killed_early += 1;
+                crew.rest_until = Some(Instant::now() + rest);
+            }
+            _ => crew.failures += 1,
         }
         self.table().bury(member.worker, signal, code);
         // It may have died after it had finished a task and before it woke who waits, or with a wake-up

@@ -90,7 +90,7 @@ where
                 None => return Some(Err(TaskError::Timeout)),
                 Some((outcome, items)) => {
                     let results = &mut self.results;
-                    items.results(outcome.as_ref(), &mut |result| results.push_back(result));
+                    items.results(outcome.as_ref(), |result| results.push_back(result));
                 }
             }
         }

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A chunk of several items has no more bytes than this, and than this part of the arena.
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 256 << 10;
 const CHUNK_PART: u64 = 8;
 /// Chunks of one map on the board at any time.
 const WINDOW: usize = 1024;
@@ -47,7 +47,7 @@ impl Items {
     pub(super) fn results<R: Message>(
         &self,
         outcome: Option<&Outcome>,
-        sink: &mut dyn FnMut(Result<R, TaskError>),
+        mut sink: impl FnMut(Result<R, TaskError>),
     ) {
         let mut left_out = self.left_out.iter().peekable();
         let mut at = 0;
@@ -58,13 +58,15 @@ impl Items {
             }
         };
         if let Some(outcome) = outcome {
-            outcome.items(self.count - self.left_out.len(), &mut |result| {
-                skip(&mut at, sink);
+            outcome.items(self.count - self.left_out.len(), |result| {
+                if !self.left_out.is_empty() {
+                    skip(&mut at, &mut sink);
+                    at += 1;
+                }
                 sink(result);
-                at += 1;
             });
         }
-        skip(&mut at, sink);
+        skip(&mut at, &mut sink);
     }
 }
 
@@ -100,7 +102,8 @@ pub(super) struct Feeder<I: Iterator> {
     plan: Plan,
     size: Size,
     writer: Writer,
-    chunk: Vec<I::Item>,
+    /// From the first item with handles on: those of all go together.
+    kept: Vec<I::Item>,
     /// The first item of the next chunk, because it was too much for the last one.
     carried: Option<I::Item>,
 }
@@ -110,7 +113,7 @@ where
     I::Item: Message,
 {
     pub(super) fn new(items: I, plan: Plan, size: Size) -> Self {
-        Feeder { items, plan, size, writer: Writer::default(), chunk: Vec::new(), carried: None }
+        Feeder { items, plan, size, writer: Writer::default(), kept: Vec::new(), carried: None }
     }
 
     /// Puts the next chunk on the board; `None` when there are no more items.
@@ -118,7 +121,7 @@ where
         &mut self,
         inner: &Inner,
     ) -> Result<Option<(Option<u32>, Items)>, TaskError> {
-        self.chunk.clear();
+        self.kept.clear();
         let size = self.size.next();
         let mut items = Items { count: 0, left_out: Vec::new() };
         self.writer.clear();
@@ -141,8 +144,10 @@ where
                     Err(why) => items.left_out.push((items.count, Unsent::Encode(why))),
                 }
             }
+            if has_handles {
+                self.kept.push(item);
+            }
             items.count += 1;
-            self.chunk.push(item);
         }
         self.size.took(items.count);
         if items.count == 0 {
@@ -167,17 +172,14 @@ where
         }
     }
 
-    /// Encodes the chunk anew: the handles of all its items go together.
+    /// Encodes the items that were kept, behind those before them.
     #[cold]
     fn submit_with_handles(&mut self, inner: &Inner, items: &mut Items) -> Result<u32, TaskError> {
-        items.left_out.clear();
-        let (writer, chunk) = (&mut self.writer, &self.chunk);
-        writer.clear();
+        let first = items.count - self.kept.len();
         let (written, outgoing) = transfer::collect(|| {
-            writer.add_bytes(&[0; COUNT_BYTES])?;
-            for (place, item) in chunk.iter().enumerate() {
-                if let Err(why) = writer.add(item) {
-                    items.left_out.push((place, Unsent::Encode(why)));
+            for (nth, item) in self.kept.iter().enumerate() {
+                if let Err(why) = self.writer.add(item) {
+                    items.left_out.push((first + nth, Unsent::Encode(why)));
                 }
             }
             Ok(())
@@ -249,7 +251,7 @@ impl Run<'_> {
 pub(super) fn run<I, R: Message>(
     inner: &Inner,
     mut feeder: Feeder<I>,
-    sink: &mut dyn FnMut(Result<R, TaskError>),
+    mut sink: impl FnMut(Result<R, TaskError>),
     mut progress: Option<&mut dyn FnMut(usize)>,
 ) -> Result<(), TaskError>
 where
@@ -273,7 +275,7 @@ where
         run.wait(0);
         run.take(&mut ended);
         for (outcome, items) in ended.drain(..) {
-            items.results(outcome.as_ref(), sink);
+            items.results(outcome.as_ref(), &mut sink);
             done += items.count;
             if let Some(progress) = &mut progress {
                 progress(done);

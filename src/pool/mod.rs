@@ -16,9 +16,9 @@
 //! # Ok::<(), shmkit::Error>(())
 //! ```
 //!
-//! Tasks go up on a board in shared memory and results come down from it ([`crate::ring::board`] in the
-//! source): no server, no lock between processes, and no system call while all are busy. A worker
-//! that dies takes nothing along but the task that it ran, whose caller is told; it is replaced.
+//! Tasks go up on a board in shared memory and results come down from it: no server, no lock between
+//! processes, and no system call while all are busy. A worker that dies takes nothing along but the
+//! task that it ran, whose caller is told; it is replaced.
 //!
 //! Source: Python's `multiprocessing.Pool` for the behaviour, where that does not hang.
 //!
@@ -287,8 +287,8 @@ impl Pool {
         I::Item: Message,
     {
         let mut results = Vec::new();
-        let mut push = |result| results.push(result);
-        self.each_result::<Each<I::Item, R>, I, R>(items, function, None, None, &mut push)?;
+        let push = |result| results.push(result);
+        self.each_result::<Each<I::Item, R>, I, R>(items, function, None, None, push)?;
         Ok(results)
     }
 
@@ -482,7 +482,7 @@ impl Pool {
         function: S::Entry,
         chunk: Option<usize>,
         progress: Option<&mut dyn FnMut(usize)>,
-        sink: &mut dyn FnMut(Result<R, TaskError>),
+        sink: impl FnMut(Result<R, TaskError>),
     ) -> Result<(), TaskError>
     where
         S: Service<Call>,
@@ -507,12 +507,12 @@ impl Pool {
         R: Message,
     {
         let (mut values, mut first) = (Vec::new(), None);
-        let mut sink = |result| match result {
+        let sink = |result| match result {
             Ok(value) if first.is_none() => values.push(value),
             Ok(_) => {}
             Err(why) => drop(first.get_or_insert(why)),
         };
-        self.each_result::<S, I, R>(items, function, chunk, progress, &mut sink)?;
+        self.each_result::<S, I, R>(items, function, chunk, progress, sink)?;
         first.map_or(Ok(values), Err)
     }
 

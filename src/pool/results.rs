@@ -83,13 +83,9 @@ impl Outcome {
     pub(super) fn items<R: Message>(
         &self,
         count: usize,
-        each: &mut dyn FnMut(Result<R, TaskError>),
+        mut each: impl FnMut(Result<R, TaskError>),
     ) {
-        let read = self.read(|mut bytes| {
-            for _ in 0..count {
-                each(take_item(&mut bytes));
-            }
-        });
+        let read = self.read(|mut bytes| (0..count).for_each(|_| each(take_item(&mut bytes))));
         if read.is_err() {
             for _ in 0..count {
                 each(Err(self.failure().unwrap_or(TaskError::Terminated)));
@@ -395,8 +391,8 @@ fn each<R: Message>(
 ) -> Result<(), TaskError> {
     for chunk in chunks {
         match &chunk.handle {
-            Some(handle) => chunk.items.results(Some(handle.wait(deadline)?), sink),
-            None => chunk.items.results(None, sink),
+            Some(handle) => chunk.items.results(Some(handle.wait(deadline)?), &mut *sink),
+            None => chunk.items.results(None, &mut *sink),
         }
     }
     Ok(())

@@ -122,51 +122,105 @@ enum Item<R> {
 
 fn serve_each<T: Message, R: Message>(call: &mut Call, function: impl Fn(T) -> R) {
     let handles = std::mem::take(&mut call.handles);
-    let items = match with_handles(handles, || decode_items(&call.arguments)) {
-        Err(why) => return call.refuse(NO_ARGUMENTS, &why),
-        Ok(items) => items,
-    };
-    let run = |item: Result<T, String>| match item {
-        Err(why) => Item::NoArguments(why),
-        Ok(item) => match catch_unwind(AssertUnwindSafe(|| function(item))) {
-            Ok(value) => Item::Value(value),
-            Err(payload) => Item::Panicked(last_panic(payload)),
-        },
-    };
-    let results: Vec<Item<R>> = items.into_iter().map(run).collect();
-    call.answer(|reply| {
-        for item in &results {
-            write_item(reply, item)?;
+    if !handles.is_empty() {
+        // All are decoded before the first is run, which may decode things of its own.
+        let arguments = std::mem::take(&mut call.arguments);
+        return match transfer::provide(handles, || {
+            Items::new(&arguments).map(Iterator::collect::<Vec<_>>)
+        }) {
+            Err(why) => call.refuse(NO_ARGUMENTS, &why),
+            Ok(items) => answer_each(call, items.into_iter(), function),
+        };
+    }
+    let arguments = std::mem::take(&mut call.arguments);
+    match Items::new(&arguments) {
+        Err(why) => call.refuse(NO_ARGUMENTS, &why),
+        Ok(items) => answer_each(call, items, function),
+    }
+    call.arguments = arguments;
+}
+
+/// Runs the items, and answers with their results one behind the other.
+fn answer_each<T, R: Message>(
+    call: &mut Call,
+    items: impl Iterator<Item = Result<T, String>>,
+    function: impl Fn(T) -> R,
+) {
+    call.kind = RETURNED;
+    call.reply.clear();
+    // From the first result with handles on: those of all go together.
+    let mut kept: Vec<Item<R>> = Vec::new();
+    for item in items {
+        let result = match item {
+            Err(why) => Item::NoArguments(why),
+            Ok(item) => match catch_unwind(AssertUnwindSafe(|| function(item))) {
+                Ok(value) => Item::Value(value),
+                Err(payload) => Item::Panicked(last_panic(payload)),
+            },
+        };
+        let start = call.reply.len();
+        if !kept.is_empty() {
+            kept.push(result);
+        } else if let Err(why) = write_item(&mut call.reply, &result) {
+            if !transfer::take_stranded() {
+                return call.refuse(NO_VALUE, &why);
+            }
+            call.reply.cut(start);
+            kept.push(result);
         }
-        Ok(())
-    });
+    }
+    if !kept.is_empty() {
+        let (written, outgoing) = transfer::collect(|| {
+            kept.iter().try_for_each(|item| write_item(&mut call.reply, item))
+        });
+        match written {
+            Ok(()) => call.outgoing = outgoing,
+            Err(why) => call.refuse(NO_VALUE, &outgoing.failure(why).to_string()),
+        }
+    }
 }
 
 /// The items of a chunk. After one that cannot be decoded nobody knows where the next one begins.
-fn decode_items<T: Message>(bytes: &[u8]) -> Result<Vec<Result<T, String>>, String> {
-    let mut rest = bytes;
-    let count: u32 = take(&mut rest)?;
-    // No more than can be there: a type without bytes is counted, but takes no memory.
-    let mut items = Vec::with_capacity(count.min(1 << 20) as usize);
-    for _ in 0..count {
-        let item = take::<T>(&mut rest);
-        let wrong = item.as_ref().err().cloned();
-        items.push(item);
-        if let Some(why) = wrong {
-            let others = count as usize - items.len();
-            items.extend((0..others).map(|_| Err(format!("behind an item that: {why}"))));
-            break;
-        }
-    }
-    Ok(items)
+struct Items<'a, T> {
+    rest: &'a [u8],
+    left: u32,
+    wrong: Option<String>,
+    item: PhantomData<T>,
 }
 
+impl<'a, T: Message> Items<'a, T> {
+    fn new(bytes: &'a [u8]) -> Result<Items<'a, T>, String> {
+        let mut rest = bytes;
+        let left = take(&mut rest)?;
+        Ok(Items { rest, left, wrong: None, item: PhantomData })
+    }
+}
+
+impl<T: Message> Iterator for Items<'_, T> {
+    type Item = Result<T, String>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Result<T, String>> {
+        self.left = self.left.checked_sub(1)?;
+        if let Some(why) = &self.wrong {
+            return Some(Err(format!("behind an item that: {why}")));
+        }
+        let item = take::<T>(&mut self.rest);
+        self.wrong = item.as_ref().err().cloned();
+        Some(item)
+    }
+}
+
+#[inline]
 fn write_item<R: Message>(reply: &mut Writer, item: &Item<R>) -> Result<(), String> {
     let start = reply.len();
     match item {
         Item::Value(value) => {
-            reply.add(&RETURNED)?;
+            reply.add_byte(RETURNED)?;
             if let Err(why) = reply.add(value) {
+                if transfer::is_stranded() {
+                    return Err(why); // for the caller, who collects handles
+                }
                 reply.cut(start);
                 reply.add(&NO_VALUE)?;
                 reply.add(&why)?;
@@ -185,9 +239,12 @@ fn write_item<R: Message>(reply: &mut Writer, item: &Item<R>) -> Result<(), Stri
 }
 
 /// Takes the result of one item off the start of what a chunk's worker has answered.
+#[inline]
 pub(super) fn take_item<R: Message>(rest: &mut &[u8]) -> Result<R, TaskError> {
     let undecoded = |why: String| TaskError::Decode(format!("the value: {why}"));
-    match take::<u8>(rest).map_err(undecoded)? {
+    let Some((kind, behind)) = rest.split_first() else { return Err(undecoded("nothing".into())) };
+    *rest = behind;
+    match *kind {
         RETURNED => take(rest).map_err(undecoded),
         PANICKED => Err(take(rest).map_or_else(undecoded, TaskError::Panicked)),
         NO_VALUE => Err(take::<String>(rest).map_or_else(undecoded, no_value)),

@@ -205,6 +205,11 @@ pub(crate) fn take_stranded() -> bool {
     STRANDED.take()
 }
 
+/// Whether [`take_stranded`] would say so.
+pub(crate) fn is_stranded() -> bool {
+    STRANDED.get()
+}
+
 /// A context in force; the one around it comes back with its drop, also when a value's own code
 /// panics, and what was given away so far goes back.
 struct Within {

@@ -64,6 +64,10 @@ mod site;
 mod tests;
 mod words;
 
+#[cfg(all(test, loom))]
+#[path = "../../tests/loom/board.rs"]
+mod loom_tests;
+
 pub use words::{SLOTS_MOST, WORKERS_MOST};
 
 use crate::sync::Ordering::*;

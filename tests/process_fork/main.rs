@@ -10,10 +10,10 @@
 mod common;
 #[path = "../crash/runner.rs"]
 mod runner;
-#[path = "crash/shared.rs"]
+#[path = "../crash/shared.rs"]
 #[allow(dead_code, reason = "of which the runner uses a part")]
 mod shared;
-#[path = "crash/step.rs"]
+#[path = "../crash/step.rs"]
 #[allow(dead_code, reason = "of which the runner uses a part")]
 mod step;
 

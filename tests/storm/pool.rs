@@ -131,8 +131,16 @@ impl Stage {
 
     /// Lets `work` run under kills until there were enough, with so many tasks at least.
     fn run(&self, said: &Said, seed: u64, tasks: u64, mut work: impl FnMut(u64)) {
+        /// Lets the other thread end, also when this one panics.
+        struct End<'a>(&'a AtomicBool);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, SeqCst);
+            }
+        }
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            let _end = End(&over);
             scope.spawn(|| self.strike(said, seed, &over));
             let mut from = 0;
             while from + BATCH <= tasks {
@@ -142,7 +150,6 @@ impl Stage {
                 from += BATCH;
                 said.tasks.store(from, SeqCst);
             }
-            over.store(true, SeqCst);
         });
         self.pool.close().join().unwrap();
     }
