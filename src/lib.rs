@@ -71,7 +71,7 @@ pub use {
 pub use {
     listener::{AcceptError, ConnectError, ConnectOptions, Listener, ListenerOptions, connect},
     manager::{Dict, List, Manager, ManagerOptions, Namespace},
-    message::Message,
+    message::{Message, Plain},
     process::{
         Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,
         parent_process,
