@@ -75,3 +75,14 @@ fn results_outlive_their_workers() {
 fn the_job_of_a_killed_worker_is_done_by_another() {
     assert_eq!(output("joined_jobs"), "attempts: [2, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n");
 }
+
+#[test]
+fn a_configuration_is_watched_and_changed_by_three() {
+    let expected = "limit 20\nlimit 20\nlimit 20\nservice 1, service 2, service 3\n";
+    assert_eq!(output("shared_config"), expected);
+}
+
+#[test]
+fn counts_of_four_are_merged_in_one_dict() {
+    assert_eq!(output("merged_counts"), "  600 the\n  200 and\n  200 brown\n 2400 words\n");
+}

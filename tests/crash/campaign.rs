@@ -207,7 +207,7 @@ fn at() -> Option<usize> {
     std::env::var("SHMKIT_CRASH_AT").ok().map(|k| k.parse().expect("SHMKIT_CRASH_AT: a number"))
 }
 
-fn is_full() -> bool {
+pub fn is_full() -> bool {
     std::env::var("SHMKIT_CRASH").is_ok_and(|mode| mode == "full")
 }
 
