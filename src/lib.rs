@@ -77,7 +77,7 @@ pub use {
     error::TaskError,
     listener::{AcceptError, ConnectError, ConnectOptions, Listener, ListenerOptions, connect},
     manager::{Dict, List, Manager, ManagerOptions, Namespace},
-    message::Message,
+    message::{Message, Plain},
     pool::{Async, Imap, MapAsync, Pool, PoolBuilder},
     process::{
         Args, ChildInfo, Method, PanicInfo, Process, ProcessError, Run, Scope, active_children,

@@ -4,9 +4,12 @@
 //! understand each other.
 
 use crate::region::transfer::take_reason;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use bytemuck::Pod;
+use serde::de::{DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// A value that can be sent to another process.
 ///
@@ -30,6 +33,55 @@ use std::cell::Cell;
 pub trait Message: Serialize + DeserializeOwned {}
 
 impl<T: Serialize + DeserializeOwned> Message for T {}
+
+/// Plain data that is coded as its own bytes, in one copy, where serde would go element by element.
+///
+/// For arrays and structs of numbers as values of a [`Dict`](crate::Dict), elements of a
+/// [`List`](crate::List) or messages: both sides run on one machine, so bytes need no other form.
+///
+/// ```
+/// use shmkit::{Dict, Manager, Plain};
+///
+/// let manager = Manager::new()?;
+/// let samples: Dict<u32, Plain<[f64; 512]>> = manager.dict("samples")?;
+/// samples.set(&7, &Plain([0.5; 512]))?;
+/// samples.update(&7, |entry| entry.as_mut().unwrap().0[3] = 1.5)?;
+/// assert_eq!(samples.get(&7)?.unwrap().0[2..4], [0.5, 1.5]);
+/// # Ok::<(), shmkit::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct Plain<T>(pub T);
+
+impl<T: Pod> Serialize for Plain<T> {
+    #[inline]
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytemuck::bytes_of(&self.0))
+    }
+}
+
+impl<'de, T: Pod> Deserialize<'de> for Plain<T> {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Plain<T>, D::Error> {
+        struct Bytes<T>(PhantomData<T>);
+
+        impl<T: Pod> Visitor<'_> for Bytes<T> {
+            type Value = Plain<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{} bytes", size_of::<T>())
+            }
+
+            #[inline]
+            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Plain<T>, E> {
+                let plain = bytemuck::try_pod_read_unaligned(bytes);
+                plain.map(Plain).map_err(|_| E::invalid_length(bytes.len(), &self))
+            }
+        }
+
+        deserializer.deserialize_bytes(Bytes(PhantomData))
+    }
+}
 
 /// The bytes of `value`, or why it has none.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
@@ -215,6 +267,15 @@ mod tests {
     fn a_value_survives_the_wire() {
         let value = (7u8, String::from("seven"), Some(vec![1i64, -1]));
         assert_eq!(decode::<(u8, String, Option<Vec<i64>>)>(&encode(&value).unwrap()), Ok(value));
+    }
+
+    #[test]
+    fn plain_data_is_its_bytes() {
+        let bytes = encode(&Plain([1u32, 2])).unwrap();
+        assert_eq!(bytes[1..], [1u32.to_ne_bytes(), 2u32.to_ne_bytes()].concat());
+        assert_eq!(decode::<Plain<[u32; 2]>>(&bytes), Ok(Plain([1, 2])));
+        assert!(decode::<Plain<[u32; 3]>>(&bytes).is_err());
+        assert_eq!(decode::<Plain<()>>(&encode(&Plain(())).unwrap()), Ok(Plain(())));
     }
 
     #[test]

@@ -126,3 +126,14 @@ fn a_pool_does_what_its_tour_says() {
         and all goes on: 144\n";
     assert_eq!(output("pool_tour"), expected);
 }
+
+#[test]
+fn a_configuration_is_watched_and_changed_by_three() {
+    let expected = "limit 20\nlimit 20\nlimit 20\nservice 1, service 2, service 3\n";
+    assert_eq!(output("shared_config"), expected);
+}
+
+#[test]
+fn counts_of_four_are_merged_in_one_dict() {
+    assert_eq!(output("merged_counts"), "  600 the\n  200 and\n  200 brown\n 2400 words\n");
+}

@@ -37,6 +37,12 @@ fn objects() {
     handle::<Array<u16>>();
     handle::<RawValue<i8>>();
     handle::<RawArray<i64>>();
+    handle::<SharedMemory>();
+    handle::<ShareableList>();
+    handle::<Manager>();
+    handle::<Dict<String, Vec<u8>>>();
+    handle::<List<String>>();
+    handle::<Namespace>();
 }
 
 fn errors() {
@@ -156,6 +162,49 @@ fn pipes() {
     let _: fn(&Text) = Connection::close;
 }
 
+fn managers() {
+    let _: fn() -> Result<Manager> = Manager::new;
+    let _: fn(&str) -> Result<Manager> = Manager::create;
+    let _: fn(&str) -> Result<Manager> = Manager::open;
+    let _: fn(&Manager, &str) -> Result<Dict<String, u64>> = Manager::dict;
+    let _: fn(&Manager, &str) -> Result<List<u64>> = Manager::list;
+    let _: fn(&Manager, &str) -> Result<Namespace> = Manager::namespace;
+    let _: fn(&Manager, &str, usize) -> Result<Queue<u64>> = Manager::queue;
+    let _: fn(&Manager, &str) -> Result<Lock> = Manager::lock;
+    let _: fn(&Manager, &str) -> Result<RLock> = Manager::rlock;
+    let _: fn(&Manager, &str, u32) -> Result<Semaphore> = Manager::semaphore;
+    let _: fn(&Manager, &str) -> Result<Condition> = Manager::condition;
+    let _: fn(&Manager, &str) -> Result<Event> = Manager::event;
+    let _: fn(&Manager, &str, u32) -> Result<Barrier> = Manager::barrier;
+    let _: fn(&Manager, &str, f64) -> Result<Value<f64>> = Manager::value;
+    let _: fn(&Manager, &str, usize) -> Result<Array<u8>> = Manager::array;
+}
+
+fn containers(dict: &Dict<String, u64>, list: &List<String>, names: &Namespace) -> Result<()> {
+    let _: Option<u64> = dict.get("key")?;
+    let _: Option<u64> = dict.insert("key".to_string(), 1)?;
+    let _: Option<u64> = dict.remove("key")?;
+    let _: u64 = dict.update("key", |entry: &mut Option<u64>| *entry.get_or_insert(0))?;
+    let _: (bool, usize) = (dict.contains_key("key")?, dict.len());
+    let _: (Vec<String>, Vec<u64>) = (dict.keys()?, dict.values()?);
+    let _: Vec<(String, u64)> = dict.items()?;
+    let _: std::collections::HashMap<String, u64> = dict.snapshot()?;
+    dict.clear()?;
+    list.push(String::new())?;
+    let _: (Option<String>, Option<String>) = (list.pop()?, list.get(0)?);
+    list.set(0, String::new())?;
+    list.insert(0, String::new())?;
+    let _: String = list.remove(0)?;
+    let _: usize = list.update(0, |line: &mut String| line.len())?;
+    list.sort()?;
+    let _: (usize, Vec<String>) = (list.len(), list.snapshot()?);
+    let _: u8 = names.get::<u8>("name")?;
+    names.set("name", 1u8)?;
+    names.update("name", |number: &mut u8| *number += 1)?;
+    let _: (bool, Vec<String>) = (names.remove("name")?, names.names()?);
+    Ok(())
+}
+
 fn processes() -> Result<()> {
     let child: Process<i32> = Process::spawn((1, 2), |a: i32, b: i32| a + b)?;
     let _: fn(&Process<i32>) -> Result<i32, ProcessError> = Process::join;
@@ -228,8 +277,10 @@ fn pools() -> Result<()> {
 
 #[test]
 fn signatures_are_those_of_the_contract() {
-    let _ = conditions;
-    for compiles in [objects, errors, guards, locks, semaphores, events, barriers, data, pipes] {
+    let _ = (conditions, containers);
+    for compiles in
+        [objects, errors, guards, locks, semaphores, events, barriers, data, pipes, managers]
+    {
         compiles();
     }
     processes().unwrap();

@@ -22,7 +22,7 @@
 //!   writes what is new into blocks that nothing leads to, and commits by one word. What he replaced
 //!   he frees after that. (A word of 8 bytes or less within a block is replaced in place: also one word.)
 //! - H3. Everything else can be derived from what can be reached: the length, the free lists, which
-//!   pages are in use. Whoever comes after the death of a writer derives it anew ([`mend`]), before he
+//!   pages are in use. Whoever comes after the death of a writer derives it anew (`mend.rs`), before he
 //!   reads or writes. He changes nothing that can be reached, so that he may die as well.
 //! - H4. The words of a writer are stores in the order of the program ([`Word::put`]), so that his death
 //!   cuts them off at one point.

@@ -64,6 +64,8 @@ pub enum Points {
     Samples,
     /// Those of [`Points::States`] and [`FEW_SAMPLES`] more; as [`Points::Samples`] if full.
     Few,
+    /// One of eight of [`Points::States`]; all of them if full.
+    FewStates,
     /// One instruction of each state of the shared memory, and both sides of each system call. Of the
     /// states that one and the same instruction makes, as in the loop of a copy, the first [`ALIKE`]
     /// and every [`ALIKE_STRIDE`]th, unless full.
@@ -210,7 +212,7 @@ fn at() -> Option<usize> {
     std::env::var("SHMKIT_CRASH_AT").ok().map(|k| k.parse().expect("SHMKIT_CRASH_AT: a number"))
 }
 
-fn is_full() -> bool {
+pub fn is_full() -> bool {
     std::env::var("SHMKIT_CRASH").is_ok_and(|mode| mode == "full")
 }
 
@@ -426,7 +428,7 @@ impl Path {
     /// The instructions to kill at.
     fn points(&self, points: Points) -> Vec<usize> {
         let stride = match points {
-            Points::States => usize::MAX,
+            Points::States | Points::FewStates => usize::MAX,
             Points::Samples | Points::Few if is_full() => self.len().div_ceil(40 * SAMPLES),
             Points::Samples => self.len().div_ceil(SAMPLES),
             Points::Few => self.len().div_ceil(FEW_SAMPLES),
@@ -449,7 +451,8 @@ impl Path {
                 || self.instructions[k] & SYSTEM_CALL != 0
                 || self.instructions[k - 1] & SYSTEM_CALL != 0
         };
-        (0..=self.len()).filter(|&k| chosen(k)).collect()
+        let step = if points == Points::FewStates && !is_full() { 8 } else { 1 };
+        (0..=self.len()).filter(|&k| chosen(k)).step_by(step).collect()
     }
 
     /// Where the `k`-th instruction is, in the form that `addr2line` takes.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shmkit::{Array, LockError, RawArray, RawValue, Value};
+use shmkit::{Array, LockError, RawArray, RawValue, Scalar, ShareableList, Value};
 
 use crate::campaign::{DEADLINE, Death, Fate, Scenario};
 use crate::helper::{Helper, Keeper, elsewhere};
@@ -25,6 +25,7 @@ pub fn tests() -> Vec<Test> {
         survives::<SetText>("array::set_value_of_a_string"),
         survives::<WriteRaw>("array::raw_set_and_copy"),
         survives::<CountRaw>("array::raw_arithmetic"),
+        survives::<SetScalar>("array::set_in_a_shareable_list"),
     ]
 }
 
@@ -192,6 +193,45 @@ impl Scenario for SetRawFrozen {
     fn check(&mut self, _: Death) {
         self.other.take().unwrap().join();
         assert_eq!(self.inner.value.get(), [7; 4], "the last one to set it was alive");
+    }
+}
+
+/// A slot of scalars changes at once, kind and length included.
+struct SetScalar {
+    list: ShareableList,
+    ledger: Shared<Ledger>,
+}
+
+impl SetScalar {
+    fn scalar(n: u64) -> Scalar {
+        match n {
+            0 => "as long as may be".into(),
+            1 => Scalar::Bytes(vec![1; 20]),
+            _ => Scalar::Int(n as i64),
+        }
+    }
+}
+
+impl Scenario for SetScalar {
+    fn set_up() -> Self {
+        let list = ShareableList::new([Self::scalar(0), true.into()]).unwrap();
+        SetScalar { list, ledger: Shared::new() }
+    }
+
+    fn victim(&mut self) {
+        self.list.set(1, true).unwrap();
+        begin();
+        for n in 1..3 {
+            self.ledger.note(n, || self.list.set(0, Self::scalar(n)).unwrap());
+        }
+    }
+
+    fn check(&mut self, _: Death) {
+        let found = self.list.get(0).unwrap();
+        let (acknowledged, begun) = (self.ledger.acknowledged(), self.ledger.begun());
+        assert!((acknowledged..=begun).any(|n| found == Self::scalar(n)), "{found:?}");
+        elsewhere(|| self.list.set(0, "new").unwrap());
+        assert_eq!(self.list.to_vec().unwrap(), ["new".into(), true.into()]);
     }
 }
 
