@@ -1,0 +1,55 @@
+//! `shmkit.hpp`: it compiles in every standard without a warning, and programs that use it work, linked
+//! with either library, under sanitizers, and between processes and threads.
+//!
+//! Without a C++ compiler, or a tool, the tests that need it say so and are skipped.
+
+mod build;
+mod cxx;
+
+use build::Link;
+use cxx::{Build, compilers, skip};
+use std::os::unix::process::ExitStatusExt;
+
+/// Builds `tests/cpp/NAME.cpp` with the default compiler, and runs it with either library.
+fn suite(name: &str) {
+    let Some(&compiler) = compilers().first() else { return skip("c++") };
+    for link in [Link::Shared, Link::Static] {
+        cxx::run(&Build::new(compiler).link(link).program(name));
+    }
+}
+
+#[test]
+fn smoke() {
+    suite("smoke");
+}
+
+#[test]
+fn it_compiles_in_every_standard_without_warnings() {
+    for &compiler in compilers() {
+        for standard in ["c++17", "c++20", "c++2b"] {
+            let build = Build::new(compiler).standard(standard);
+            build.check("smoke");
+            build.check("alone");
+        }
+        Build::new(compiler).flags(&["-fno-exceptions", "-fno-rtti"]).check("bare");
+    }
+}
+
+#[test]
+fn translation_units_of_different_standards_make_one_program() {
+    let Some(&compiler) = compilers().first() else { return skip("c++") };
+    let first = Build::new(compiler).standard("c++17").object("unit_one");
+    let second = Build::new(compiler).standard("c++20").object("unit_two");
+    cxx::run(&Build::new(compiler).objects("units", &[first, second]));
+}
+
+#[test]
+fn it_works_without_exceptions_and_an_error_ends_the_program_with_words() {
+    let Some(&compiler) = compilers().first() else { return skip("c++") };
+    let program = Build::new(compiler).flags(&["-fno-exceptions", "-fno-rtti"]).program("bare");
+    cxx::run(&program);
+    let output = std::process::Command::new(&program).arg("fail").output().unwrap();
+    assert_eq!(output.status.signal(), Some(6), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("lock::open: no live object has this name"), "{said}");
+}
