@@ -2,9 +2,13 @@
 
 #[cfg(feature = "serde")]
 mod process;
+#[cfg(feature = "serde")]
+mod task;
 
 #[cfg(feature = "serde")]
 pub use process::{PanicInfo, ProcessError};
+#[cfg(feature = "serde")]
+pub use task::TaskError;
 
 use std::fmt;
 use std::io;
@@ -70,6 +74,8 @@ pub enum Error {
         /// Slots in the region; `RegionOptions::participants` sets them.
         limit: u32,
     },
+    /// Nothing has this name in the namespace.
+    MissingKey(String),
     /// An argument is outside its range; the text names it.
     InvalidArgument(&'static str),
     /// An index is not below the length.
@@ -103,6 +109,8 @@ pub enum Error {
     WrongKey,
     /// Neither the take-over hook nor `shmkit::init` ran before `main` of this process.
     NotInitialised,
+    /// A process with this many other threads was to be forked, which is not safe.
+    Threads(usize),
     /// A ring, queue or pipe has no room now.
     Full,
     /// The time given has passed.
@@ -137,6 +145,11 @@ pub enum Error {
     /// A child process did not return a value.
     #[cfg(feature = "serde")]
     Process(ProcessError),
+    /// A task of a pool has no value.
+    #[cfg(feature = "serde")]
+    Task(TaskError),
+    /// A pool is joined that was neither closed nor terminated.
+    StillRunning,
     /// The kernel refused.
     Os(io::Error),
 }
@@ -177,6 +190,7 @@ impl fmt::Display for Error {
             Error::TooManyParticipants { limit } => {
                 write!(f, "all {limit} participant slots belong to live processes")
             }
+            Error::MissingKey(name) => write!(f, "nothing has the name {name:?}"),
             Error::InvalidArgument(what) => write!(f, "invalid argument: {what}"),
             Error::OutOfRange { index, len } => {
                 write!(f, "index {index} is out of range for {len} elements")
@@ -193,6 +207,9 @@ impl fmt::Display for Error {
             Error::WrongKey => f.write_str("the two sides do not have the same key"),
             Error::NotInitialised => {
                 f.write_str("call shmkit::init() first in main to start processes from here")
+            }
+            Error::Threads(others) => {
+                write!(f, "a process with {others} other thread(s) is not safe to fork")
             }
             Error::Full => f.write_str("full"),
             Error::Timeout => f.write_str("timed out"),
@@ -212,6 +229,11 @@ impl fmt::Display for Error {
             }
             #[cfg(feature = "serde")]
             Error::Process(e) => e.fmt(f),
+            #[cfg(feature = "serde")]
+            Error::Task(e) => e.fmt(f),
+            Error::StillRunning => {
+                f.write_str("the pool still runs: close or terminate it before it is joined")
+            }
             Error::Os(e) => e.fmt(f),
         }
     }
@@ -222,6 +244,8 @@ impl std::error::Error for Error {
         match self {
             #[cfg(feature = "serde")]
             Error::Process(e) => Some(e),
+            #[cfg(feature = "serde")]
+            Error::Task(e) => Some(e),
             Error::Os(e) => Some(e),
             _ => None,
         }

@@ -31,9 +31,15 @@ mod value;
 mod wait;
 
 #[cfg(all(feature = "serde", not(loom)))]
+mod heap;
+#[cfg(all(feature = "serde", not(loom)))]
 mod listener;
 #[cfg(all(feature = "serde", not(loom)))]
+mod manager;
+#[cfg(all(feature = "serde", not(loom)))]
 mod message;
+#[cfg(all(feature = "serde", not(loom)))]
+pub mod pool;
 #[cfg(all(feature = "serde", not(loom)))]
 pub mod process;
 
@@ -68,11 +74,14 @@ pub use {
 
 #[cfg(all(feature = "serde", not(loom)))]
 pub use {
+    error::TaskError,
     listener::{AcceptError, ConnectError, ConnectOptions, Listener, ListenerOptions, connect},
+    manager::{Dict, List, Manager, ManagerOptions, Namespace},
     message::Message,
+    pool::{Async, Imap, MapAsync, Pool, PoolBuilder},
     process::{
-        Args, PanicInfo, Process, ProcessError, Run, cpu_count, current_process, init,
-        parent_process,
+        Args, ChildInfo, Method, PanicInfo, Process, ProcessError, Run, Scope, active_children,
+        cpu_count, current_process, init, parent_process, scope,
     },
     queue::Job,
 };

@@ -108,6 +108,90 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     }
 }
 
+/// Takes a value off the start of `bytes`, which are what is behind it then.
+#[inline]
+pub(crate) fn take<T: DeserializeOwned>(bytes: &mut &[u8]) -> Result<T, String> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, rest)) => {
+            *bytes = rest;
+            Ok(value)
+        }
+        Err(e) => Err(reason(e)),
+    }
+}
+
+/// Private memory in which values are encoded one behind the other.
+#[derive(Default)]
+pub(crate) struct Writer {
+    /// What is behind `len` is arbitrary.
+    room: Vec<u8>,
+    len: usize,
+}
+
+impl Writer {
+    /// Room for a value of a plain small type, to begin with.
+    const LEAST: usize = 128;
+
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+        if self.room.len() > KEPT_BYTES {
+            self.room = Vec::new();
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.room[..self.len]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds a value, or nothing if it cannot be encoded.
+    #[inline]
+    pub(crate) fn add<T: Serialize>(&mut self, value: &T) -> Result<(), String> {
+        loop {
+            match postcard::to_slice(value, &mut self.room[self.len..]).map(|bytes| bytes.len()) {
+                Ok(len) => {
+                    self.len += len;
+                    return Ok(());
+                }
+                Err(postcard::Error::SerializeBufferFull) => self.grow(0)?,
+                Err(e) => return Err(reason(e)),
+            }
+        }
+    }
+
+    /// Adds bytes as they are.
+    pub(crate) fn add_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
+        if self.room.len() - self.len < bytes.len() {
+            self.grow(bytes.len())?;
+        }
+        self.room[self.len..][..bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+        Ok(())
+    }
+
+    /// Takes everything behind the first `len` bytes away.
+    pub(crate) fn cut(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Replaces a byte.
+    pub(crate) fn set(&mut self, at: usize, byte: u8) {
+        self.room[at] = byte;
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) -> Result<(), String> {
+        let grown = (self.room.len() * 2).max(self.room.len() + more).max(Writer::LEAST);
+        let room = self.room.try_reserve_exact(grown - self.room.len());
+        room.map_err(|e| e.to_string())?;
+        self.room.resize(grown, 0);
+        Ok(())
+    }
+}
+
 fn reason(e: postcard::Error) -> String {
     take_reason().unwrap_or_else(|| e.to_string())
 }

@@ -12,4 +12,10 @@ pub use crate::lock::raw::Acquired;
 pub use crate::pipe::bytes::{Borrowed as BorrowedFromPipe, BytePipe, Bytes};
 pub use crate::queue::bytes::{Borrowed as BorrowedFromQueue, ByteQueue, ByteQueueOptions};
 pub use crate::region::{Address, Element, Place};
-pub use crate::ring::strided::{Popper, Pusher, Refused, Ring};
+pub use crate::ring::strided::{Popper, Pusher, Refused, Ring, View};
+#[cfg(feature = "serde")]
+pub use crate::sys::entry::Function;
+
+/// Takes the process over from a constructor of its executable, see `takeover`.
+#[cfg(feature = "serde")]
+pub use crate::process::init_from;

@@ -528,7 +528,7 @@ fn recovered<G>(result: Result<G, LockError<G>>) -> G {
 fn loop_over(all: &All, seed: u64) {
     let mut random = Random(seed);
     // SAFETY: a plain call: nobody is left behind if the parent fails.
-    unsafe { libc::alarm(60) };
+    unsafe { libc::alarm(300) };
     let both = |pair: &mut [u64; 2]| {
         assert_eq!(pair[0], pair[1]);
         pair[0] += 1;

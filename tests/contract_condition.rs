@@ -519,7 +519,7 @@ fn a_forked_copy_of_a_guard_does_not_wait() {
             // SAFETY: a plain call; a fault would have this process wait for its parent for ever.
             #[allow(unsafe_code)]
             unsafe {
-                libc::alarm(10)
+                libc::alarm(120)
             };
             let answer = condition.wait(guard.take().unwrap());
             assert!(matches!(answer, Err(LockError::Os(_))));

@@ -37,8 +37,9 @@ fn holder(lock: &RLock<u64>, end: End) -> Process {
             }
             park()
         });
+    let child = child.unwrap();
     ready.recv_timeout(LONG).unwrap();
-    child.unwrap()
+    child
 }
 
 /// Whether another process is refused.

@@ -15,7 +15,7 @@ use std::process::{abort, exit};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 
 /// Joins with a deadline, so that a bug fails instead of hanging.
 fn join<R: shmkit::Message>(process: &Process<R>) -> Result<R, ProcessError> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use shmkit::{Array, Error, Lock, Message, Process, ProcessError, Region, Value};
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 
 fn join<R: Message>(process: &Process<R>) -> Result<R, ProcessError> {
     process.join_timeout(LONG).transpose().expect("the process has not ended in time")

@@ -8,7 +8,7 @@ use shmkit::{Process, Value};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Inventory {

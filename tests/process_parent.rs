@@ -14,7 +14,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 const ROLE: &str = "SHMKIT_TEST_ROLE";
 
 // ---- the parents ----
@@ -570,6 +570,13 @@ fn an_interrupt_from_the_terminal_reaches_parent_and_child_p25() {
     use std::os::unix::process::{CommandExt, ExitStatusExt};
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.process_group(0);
+    // SAFETY: a plain call, allowed there. Who runs tests in the background may ignore the signal.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            Ok(())
+        });
+    }
     let mut parent = start(command, "role_has_a_child");
     let child = parent.process();
     // SAFETY: a signal to the group that was made for the parent.

@@ -64,6 +64,13 @@
 #endif
 
 /**
+ * In place of a call of shmkit_init() first in main: write it once, outside of all functions and without a
+ * semicolon, in a file of the executable (not of a library). Constructors are run before a child is taken
+ * over; main is not reached there.
+ */
+#define SHMKIT_AUTO_INIT                                                                           static void shmkit_auto_init_hook_(int, char **, char **);                                     __attribute__((used, section(".init_array"))) static shmkit_hook_fn                            shmkit_auto_init_entry_ = shmkit_auto_init_hook_;                                          static void shmkit_auto_init_hook_(int argc, char **argv, char **envp)                         {                                                                                              shmkit_auto_init(&shmkit_auto_init_entry_, argc, argv, envp);                              }
+
+/**
  * The name is free: make the object, or fail with SHMKIT_ERR_EXISTS.
  */
 #define SHMKIT_CREATE_EXCLUSIVE 0
@@ -89,11 +96,93 @@
 #define SHMKIT_POLLABLE 512
 
 /**
+ * The kind of a `shmkit_region *`.
+ */
+#define SHMKIT_HANDLE_REGION 1
+
+/**
+ * The kind of a `shmkit_lock *`.
+ */
+#define SHMKIT_HANDLE_LOCK 2
+
+/**
+ * The kind of a `shmkit_semaphore *`.
+ */
+#define SHMKIT_HANDLE_SEMAPHORE 3
+
+/**
+ * The kind of a `shmkit_condition *`.
+ */
+#define SHMKIT_HANDLE_CONDITION 4
+
+/**
+ * The kind of a `shmkit_event *`.
+ */
+#define SHMKIT_HANDLE_EVENT 5
+
+/**
+ * The kind of a `shmkit_barrier *`.
+ */
+#define SHMKIT_HANDLE_BARRIER 6
+
+/**
+ * The kind of a `shmkit_array *`.
+ */
+#define SHMKIT_HANDLE_ARRAY 7
+
+/**
+ * The kind of a `shmkit_queue *`.
+ */
+#define SHMKIT_HANDLE_QUEUE 8
+
+/**
+ * The kind of a `shmkit_pipe *`.
+ */
+#define SHMKIT_HANDLE_PIPE 9
+
+/**
+ * The kind of a `shmkit_ring *`.
+ */
+#define SHMKIT_HANDLE_RING 10
+
+/**
+ * The kind of a `shmkit_tx *`.
+ */
+#define SHMKIT_HANDLE_TX 11
+
+/**
+ * The kind of a `shmkit_rx *`.
+ */
+#define SHMKIT_HANDLE_RX 12
+
+/**
+ * The process ends with this one, however that ends: it is terminated at a normal exit, and killed by the
+ * kernel otherwise.
+ */
+#define SHMKIT_PROCESS_DAEMON 1
+
+/**
+ * The process is made by a small server process, which is several times faster.
+ */
+#define SHMKIT_PROCESS_FORKSERVER 2
+
+/**
+ * Fork although there are other threads, which do not exist in the child, whatever they have locked.
+ */
+#define SHMKIT_PROCESS_ALLOW_THREADS 4
+
+/**
  * A queue whose messages are to be done: `_release` says that one is, `shmkit_queue_join()` waits for
  * all, and a message whose consumer died or called `_abort` comes again. Rust opens it as
  * `JoinableQueue<T>`.
  */
 #define SHMKIT_QUEUE_JOINABLE 1024
+
+/**
+ * A queue that takes its memory as it grows, and gives it back as it is drained, instead of having all of
+ * it from the start: for a `max_messages` that is there for bad times only.
+ */
+#define SHMKIT_QUEUE_GROWING 2048
 
 /**
  * The number of the binary interface: that of the shared library's name. A program runs with the
@@ -256,6 +345,11 @@ typedef struct shmkit_lock shmkit_lock;
 typedef struct shmkit_pipe shmkit_pipe;
 
 /**
+ * A process that this one has started. Any thread of this process may use it at once.
+ */
+typedef struct shmkit_process shmkit_process;
+
+/**
  * Messages of bytes from any number of producers to any number of consumers, each to one of them. Any
  * thread of any process may use it at once; a handle survives fork, what is lent in place does not.
  *
@@ -270,10 +364,32 @@ typedef struct shmkit_queue shmkit_queue;
 typedef struct shmkit_region shmkit_region;
 
 /**
+ * A lock-free ring for elements of one type, from one producer to one consumer: the fastest way between
+ * two processes. Any thread of any process may use the handle at once; it survives fork.
+ *
+ * Rust has the ends as `ring::Producer<T>` and `ring::Consumer<T>`.
+ */
+typedef struct shmkit_ring shmkit_ring;
+
+/**
+ * The end of a ring that pops: as shmkit_tx.
+ */
+typedef struct shmkit_rx shmkit_rx;
+
+/**
  * A number of permits. Any thread of any process may use it at once; a handle survives fork, what the
  * parent has acquired stays the parent's.
  */
 typedef struct shmkit_semaphore shmkit_semaphore;
+
+/**
+ * The end of a ring that pushes. One thread of one process at a time uses it; what a forked child has
+ * inherited is its parent's.
+ *
+ * A ring wakes nobody: a call that waits looks again and again, at first without a pause and then after
+ * sleeps of up to a millisecond.
+ */
+typedef struct shmkit_tx shmkit_tx;
 
 /**
  * Elements of one type, for arrays and rings.
@@ -307,7 +423,8 @@ typedef struct shmkit_channel_config {
      */
     size_t struct_size;
     /**
-     * SHMKIT_CREATE_EXCLUSIVE, or SHMKIT_CREATE_OR_OPEN for a queue; for a queue SHMKIT_QUEUE_JOINABLE.
+     * SHMKIT_CREATE_EXCLUSIVE, or SHMKIT_CREATE_OR_OPEN for a queue; for a queue SHMKIT_QUEUE_JOINABLE,
+     * SHMKIT_QUEUE_GROWING.
      */
     uint32_t flags;
     /**
@@ -385,6 +502,108 @@ typedef struct shmkit_stats {
      */
     bool closed;
 } shmkit_stats;
+
+/**
+ * The function of a constructor, for SHMKIT_AUTO_INIT.
+ */
+typedef void (*shmkit_hook_fn)(int argc, char **argv, char **envp);
+
+/**
+ * What a process runs: its return value is the exit code, of which the low 8 bits count.
+ */
+typedef int (*shmkit_main_fn)(void *arg);
+
+/**
+ * A handle for a process that is being started: what it is, and the handle itself.
+ */
+typedef struct shmkit_handle {
+    /**
+     * SHMKIT_HANDLE_REGION, ..
+     */
+    int32_t kind;
+    /**
+     * A `shmkit_region *`, ..; what it leads to stays usable here, but an end (pipe, tx, rx) moves: free
+     * its handle.
+     */
+    void *object;
+} shmkit_handle;
+
+/**
+ * How a process is started; NULL or zeros for what does by default.
+ */
+typedef struct shmkit_process_config {
+    /**
+     * `sizeof(shmkit_process_config)`: tells the library what the program knows of.
+     */
+    size_t struct_size;
+    /**
+     * SHMKIT_PROCESS_DAEMON, SHMKIT_PROCESS_FORKSERVER, SHMKIT_PROCESS_ALLOW_THREADS.
+     */
+    uint32_t flags;
+    /**
+     * The name of the process; NULL: "Process-1", and so on.
+     */
+    const char *name;
+    /**
+     * One more than the number of the processor that it is to run on; 0: on any.
+     */
+    int32_t cpu;
+    /**
+     * Handles for the process, which takes them by their number: `shmkit_queue_passed(0, &queue)`.
+     * Only for `shmkit_process_spawn()`; a forked process has its parent's.
+     */
+    const struct shmkit_handle *handles;
+    /**
+     * How many they are.
+     */
+    size_t handle_count;
+} shmkit_process_config;
+
+/**
+ * How a process has ended.
+ */
+typedef struct shmkit_exit {
+    /**
+     * The exit code, if no signal has ended it; or else 0.
+     */
+    int code;
+    /**
+     * The signal that has ended it, or 0.
+     */
+    int signal;
+} shmkit_exit;
+
+/**
+ * Where a ring lies in this process, for programs that go without calls: `head` and `tail` count the
+ * elements ever popped and pushed, and the element of a count lies at `data` plus `stride` times the count
+ * masked by `mask`.
+ */
+typedef struct shmkit_ring_view {
+    /**
+     * The consumer's position: 64 bits, aligned; only the consumer stores it (release).
+     */
+    const uint64_t *head;
+    /**
+     * The producer's position: 64 bits, aligned; only the producer stores it (release).
+     */
+    const uint64_t *tail;
+    /**
+     * The first slot.
+     */
+    void *data;
+    /**
+     * Slots in memory minus one: the capacity, rounded up to a power of two, minus one.
+     */
+    uint64_t mask;
+    /**
+     * Bytes from one slot to the next.
+     */
+    size_t stride;
+    /**
+     * The number of this layout: 1.
+     */
+    uint32_t layout;
+} shmkit_ring_view;
 
 #ifdef __cplusplus
 extern "C" {
@@ -850,6 +1069,127 @@ void shmkit_lock_free(struct shmkit_lock *lock)
 SHMKIT_NOEXCEPT;
 
 /**
+ * Takes the region that this process was started with as handle number `index`, once.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND (there is none, or it was taken), SHMKIT_ERR_TYPE_MISMATCH,
+ * SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_passed(size_t index,
+                                        struct shmkit_region **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the lock that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_lock_passed(size_t index,
+                                      struct shmkit_lock **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the semaphore that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_semaphore_passed(size_t index,
+                                           struct shmkit_semaphore **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the condition that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_condition_passed(size_t index,
+                                           struct shmkit_condition **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the event that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_event_passed(size_t index,
+                                       struct shmkit_event **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the barrier that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_barrier_passed(size_t index,
+                                         struct shmkit_barrier **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the array that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_array_passed(size_t index,
+                                       struct shmkit_array **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the queue that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_queue_passed(size_t index,
+                                       struct shmkit_queue **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the end of a pipe that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_passed(size_t index,
+                                      struct shmkit_pipe **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the ring that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_ring_passed(size_t index,
+                                      struct shmkit_ring **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the pushing end that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_tx_passed(size_t index,
+                                    struct shmkit_tx **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the popping end that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_passed(size_t index,
+                                    struct shmkit_rx **out)
+SHMKIT_NOEXCEPT;
+
+/**
  * Makes a pipe, and its two ends `*a` and `*b`.
  *
  * `name` NULL: both ends are this process's, to be passed on. With a name `b` may be NULL: another
@@ -1069,6 +1409,129 @@ SHMKIT_NOEXCEPT;
  */
 void shmkit_pipe_free(struct shmkit_pipe *pipe)
 SHMKIT_NOEXCEPT;
+
+/**
+ * Takes this process over if it is a child of `shmkit_process_spawn()` or a worker of a pool, and does not
+ * return then; otherwise lets this process start such. Call it first in `main`, or write SHMKIT_AUTO_INIT
+ * once in the executable.
+ */
+void shmkit_init(void)
+SHMKIT_NOEXCEPT;
+
+/**
+ * What SHMKIT_AUTO_INIT calls.
+ */
+void shmkit_auto_init(const shmkit_hook_fn *entry,
+                      int argc,
+                      char **argv,
+                      char **envp)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Starts a process that runs `fn` of this program with a copy of the `len` bytes at `arg`, and exits with
+ * what that returns.
+ *
+ * The child is this executable, started afresh: `main` is not reached, globals are as at the start, and
+ * nothing of this process's memory is there, so that pointers in `arg` mean nothing. `fn` may be in the
+ * executable or in any library. Handles go by `config`, which may be NULL.
+ *
+ * Errors: SHMKIT_ERR_UNSUPPORTED if neither `shmkit_init()` nor SHMKIT_AUTO_INIT was run in this process,
+ * and for programs started through their loader; SHMKIT_ERR_INVALID_ARGUMENT (also a function that no
+ * loaded file has), SHMKIT_ERR_WRONG_PROCESS and SHMKIT_ERR_BUSY for an end that cannot move,
+ * SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_process_spawn(shmkit_main_fn fn,
+                                        const void *arg,
+                                        size_t len,
+                                        const struct shmkit_process_config *config,
+                                        struct shmkit_process **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Starts a process by `fork`: it runs `fn` with `arg` as it is, on a copy of this process's memory, and
+ * exits with what that returns. Works without `shmkit_init()`, and for functions that no file has.
+ *
+ * The rules for fork are at the top of this header. Refused while this process has other threads, unless
+ * SHMKIT_PROCESS_ALLOW_THREADS.
+ *
+ * Errors: SHMKIT_ERR_UNSUPPORTED (other threads), SHMKIT_ERR_INVALID_ARGUMENT (also handles in `config`),
+ * SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_process_fork(shmkit_main_fn fn,
+                                       void *arg,
+                                       const struct shmkit_process_config *config,
+                                       struct shmkit_process **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Starts another program: `path`, which is searched for in PATH if it has no '/', with the arguments
+ * `argv`, the first of which is its name, up to a NULL. It inherits what is not closed on exec.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND, SHMKIT_ERR_PERMISSION, SHMKIT_ERR_INVALID_ARGUMENT (also flags and
+ * handles in `config`), SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_process_exec(const char *path,
+                                       const char *const *argv,
+                                       const struct shmkit_process_config *config,
+                                       struct shmkit_process **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * The pid; 0 for NULL. Never blocks.
+ */
+int32_t shmkit_process_pid(const struct shmkit_process *process) SHMKIT_NOEXCEPT;
+
+/**
+ * Sets `*fd` to a descriptor that is readable, for `poll` and `epoll`, once the process has ended: a pidfd.
+ * It stays the handle's. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_process_fd(const struct shmkit_process *process,
+                                     int *fd)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Waits until the process has ended, at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT, SHMKIT_FOREVER), and
+ * sets `*exit`, which may be NULL, to how. May be called again.
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT, SHMKIT_ERR_INVALID_ARGUMENT; SHMKIT_ERR_SYSTEM if
+ * it has ended, but somebody else was told how (SIGCHLD is ignored, or another `wait` has taken it).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_process_wait(struct shmkit_process *process,
+                                       int64_t timeout_ns,
+                                       struct shmkit_exit *exit)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Whether the process has not ended yet; false for NULL. Never blocks.
+ */
+bool shmkit_process_is_alive(const struct shmkit_process *process) SHMKIT_NOEXCEPT;
+
+/**
+ * Sends a signal; nothing if the process has ended. Never hits another process. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (also a signal that is none), SHMKIT_ERR_PERMISSION.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_process_kill(struct shmkit_process *process,
+                                       int signal)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. The process goes on. Never blocks.
+ */
+void shmkit_process_free(struct shmkit_process *process) SHMKIT_NOEXCEPT;
+
+/**
+ * The name of this process: what its `config` said, or "MainProcess". Valid until the process ends.
+ */
+const char *shmkit_process_name(void) SHMKIT_NOEXCEPT;
 
 /**
  * Makes a queue. `region` and `name` as of `shmkit_lock_create()`, the rest by `config`, which may be
@@ -1348,10 +1811,305 @@ enum shmkit_status shmkit_region_unlink(const char *name)
 SHMKIT_NOEXCEPT;
 
 /**
+ * Takes `size` zeroed bytes of the region, aligned to `align` (a power of two, at most 4096), and sets
+ * `*offset` to where they are: the same in every process. They stay until `shmkit_region_dealloc()`, or
+ * the end of the region, also if this process dies. Any thread of any process, one after the other.
+ *
+ * Errors: SHMKIT_ERR_NO_SPACE (the region is full), SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_INVALID_ARGUMENT,
+ * SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_alloc(struct shmkit_region *region,
+                                       size_t size,
+                                       size_t align,
+                                       uint64_t *offset)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the bytes at `offset`, which `shmkit_region_alloc()` took, and their name back. Nobody may use
+ * them any more.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (also if there are none), SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_dealloc(struct shmkit_region *region,
+                                         uint64_t offset)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Where the `size` bytes at `offset` lie in this process; NULL if they are not all in the region, and for
+ * NULL. Valid until the region is freed. Never blocks.
+ */
+void *shmkit_region_at(const struct shmkit_region *region,
+                       uint64_t offset,
+                       size_t size)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sets `*offset` to the offset of the address `place`, for other processes. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (also an address outside of the region).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_offset(const struct shmkit_region *region,
+                                        const void *place,
+                                        uint64_t *offset)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the bytes at `offset`, which `shmkit_region_alloc()` took, the name `key` within the region, for
+ * others to find, and says what they are. What was written there before is visible to who finds them.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_publish(struct shmkit_region *region,
+                                         const char *key,
+                                         uint64_t offset,
+                                         const struct shmkit_elem *elem)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sets `*offset` to the bytes that were published as `key`, which are what `elem` says.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND, SHMKIT_ERR_TYPE_MISMATCH, SHMKIT_ERR_INVALID_ARGUMENT,
+ * SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_region_find(struct shmkit_region *region,
+                                      const char *key,
+                                      const struct shmkit_elem *elem,
+                                      uint64_t *offset)
+SHMKIT_NOEXCEPT;
+
+/**
  * Gives the handle up; NULL is fine. Objects that were made or opened in the region stay usable by
  * their own handles. Never blocks.
  */
 void shmkit_region_free(struct shmkit_region *region) SHMKIT_NOEXCEPT;
+
+/**
+ * Makes a ring for `capacity` elements of the type `elem`. `region`, `name` and `flags` as of
+ * `shmkit_lock_create()`. Nobody has its ends yet.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_SYSTEM; with SHMKIT_CREATE_OR_OPEN those of `shmkit_ring_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_ring_create(const struct shmkit_region *region,
+                                      const char *name,
+                                      const struct shmkit_elem *elem,
+                                      size_t capacity,
+                                      uint32_t flags,
+                                      struct shmkit_ring **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens a ring for elements of the type `elem` by its name; in `region` if that is not NULL.
+ *
+ * Errors: as of `shmkit_lock_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_ring_open(const struct shmkit_region *region,
+                                    const char *name,
+                                    const struct shmkit_elem *elem,
+                                    struct shmkit_ring **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the end that pushes: the first time, or after its owner has died; then it goes on where that one
+ * stopped. It does not need the handle of the ring any more.
+ *
+ * Errors: SHMKIT_ERR_BUSY (the end has a live owner, or was closed), SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_ring_producer(struct shmkit_ring *ring,
+                                        struct shmkit_tx **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the end that pops: as `shmkit_ring_producer()`.
+ *
+ * Errors: SHMKIT_ERR_BUSY (the end has a live owner, or was closed), SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_ring_consumer(struct shmkit_ring *ring,
+                                        struct shmkit_rx **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * The elements that the ring holds at most; 0 for NULL. Never blocks.
+ */
+size_t shmkit_ring_capacity(const struct shmkit_ring *ring) SHMKIT_NOEXCEPT;
+
+/**
+ * The elements in the ring; 0 for NULL. Stale at once. Never blocks.
+ */
+size_t shmkit_ring_len(const struct shmkit_ring *ring) SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. Ends that were taken stay usable. Never blocks.
+ */
+void shmkit_ring_free(struct shmkit_ring *ring) SHMKIT_NOEXCEPT;
+
+/**
+ * Pushes the element at `src`, waiting for room at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT,
+ * SHMKIT_FOREVER). After SHMKIT_OK it is in the ring, also if this process dies next.
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT; SHMKIT_ERR_CLOSED and SHMKIT_ERR_PEER_DIED, which
+ * is noticed once a lap; SHMKIT_ERR_WRONG_PROCESS (or this end was closed), SHMKIT_ERR_INVALID_ARGUMENT,
+ * SHMKIT_ERR_CORRUPT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_tx_push(struct shmkit_tx *tx,
+                                  const void *src,
+                                  int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Pushes `n` elements, waiting for room at most `timeout_ns` nanoseconds, and sets `*done`, also on
+ * failure, to how many were pushed. Those for which there is room at once appear to the consumer at once.
+ * Ten times cheaper for each than single pushes.
+ *
+ * Errors: as of `shmkit_tx_push()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_tx_push_n(struct shmkit_tx *tx,
+                                    const void *src,
+                                    size_t n,
+                                    int64_t timeout_ns,
+                                    size_t *done)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Lends up to `want` free slots in a row, to be filled in place, waiting for the first at most
+ * `timeout_ns` nanoseconds: `*buf` is the first of `*got`, at least one. They hold what they held before.
+ * A later reserve or push takes them back.
+ *
+ * Errors: as of `shmkit_tx_push()`; `want` 0 is SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_tx_reserve(struct shmkit_tx *tx,
+                                     size_t want,
+                                     int64_t timeout_ns,
+                                     void **buf,
+                                     size_t *got)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Pushes the first `n` of the slots that were reserved last; the others are given back. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (more than are reserved: nothing happens), SHMKIT_ERR_WRONG_PROCESS.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_tx_commit(struct shmkit_tx *tx,
+                                    size_t n)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sets `*view` to where the ring lies in this process; valid as long as this end. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_tx_view(const struct shmkit_tx *tx,
+                                  struct shmkit_ring_view *view)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Closes the end: the consumer pops what is left and is then told SHMKIT_ERR_CLOSED. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD enum shmkit_status shmkit_tx_close(struct shmkit_tx *tx) SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the end up and closes it, unless this is a forked copy; NULL is fine. What is reserved is given
+ * back. Never blocks.
+ */
+void shmkit_tx_free(struct shmkit_tx *tx)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Pops the oldest element into `dst`, waiting for one at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT,
+ * SHMKIT_FOREVER).
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT; SHMKIT_ERR_CLOSED and SHMKIT_ERR_PEER_DIED when
+ * nothing is left; SHMKIT_ERR_WRONG_PROCESS (or this end was closed), SHMKIT_ERR_INVALID_ARGUMENT,
+ * SHMKIT_ERR_CORRUPT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_pop(struct shmkit_rx *rx,
+                                 void *dst,
+                                 int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Pops `n` elements into `dst`, waiting for them at most `timeout_ns` nanoseconds, and sets `*done`, also
+ * on failure, to how many were popped. With SHMKIT_NO_WAIT: those that are there. Ten times cheaper for
+ * each than single pops.
+ *
+ * Errors: as of `shmkit_rx_pop()`, if fewer than `n` were popped.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_pop_n(struct shmkit_rx *rx,
+                                   void *dst,
+                                   size_t n,
+                                   int64_t timeout_ns,
+                                   size_t *done)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Lends up to `want` of the oldest elements in a row, to be read in place, waiting for the first at most
+ * `timeout_ns` nanoseconds: `*buf` is the first of `*got`, at least one. A later peek or pop takes them
+ * back.
+ *
+ * Errors: as of `shmkit_rx_pop()`; `want` 0 is SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_peek(struct shmkit_rx *rx,
+                                  size_t want,
+                                  int64_t timeout_ns,
+                                  const void **buf,
+                                  size_t *got)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Pops the first `n` of the elements that were lent last; the others stay. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (more than are lent: nothing happens), SHMKIT_ERR_WRONG_PROCESS.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_release(struct shmkit_rx *rx,
+                                     size_t n)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Sets `*view` to where the ring lies in this process; valid as long as this end. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_view(const struct shmkit_rx *rx,
+                                  struct shmkit_ring_view *view)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Closes the end: the producer is told SHMKIT_ERR_CLOSED, at the latest after a ring full of elements.
+ * Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rx_close(struct shmkit_rx *rx)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the end up and closes it, unless this is a forked copy; NULL is fine. What is lent stays in the
+ * ring. Never blocks.
+ */
+void shmkit_rx_free(struct shmkit_rx *rx)
+SHMKIT_NOEXCEPT;
 
 /**
  * Makes a semaphore with `initial` permits, and at most `max`; `max` 0: at most 2147483647.

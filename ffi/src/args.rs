@@ -168,7 +168,7 @@ pub(crate) unsafe fn place<'a>(
     }
     // SAFETY: A1.
     let region = unsafe { handle(region) }?.region();
-    Ok(name.map_or(Place::In(region), |name| Place::Keyed(region, name)))
+    Ok(name.map_or(Place::In(region), |name| Place::Fresh(region, name)))
 }
 
 /// Where an object is, by `region` and `name`.
@@ -183,7 +183,7 @@ pub(crate) unsafe fn address<'a>(
     // SAFETY: A1.
     match unsafe { place(region, name) }? {
         Place::Named(name) => Ok(Address::Named(name)),
-        Place::Keyed(region, name) => Ok(Address::In(region, name)),
+        Place::Fresh(region, name) => Ok(Address::In(region, name)),
         _ => Err(Fail::Argument("a name that is NULL")),
     }
 }
@@ -222,7 +222,7 @@ pub(crate) fn make<'a, T>(
 ) -> Answer<T> {
     let address = match place {
         Place::Named(name) => Address::Named(name),
-        Place::Keyed(region, name) => Address::In(region, name),
+        Place::Fresh(region, name) => Address::In(region, name),
         _ => return create(place),
     };
     loop {

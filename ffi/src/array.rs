@@ -12,7 +12,7 @@ use std::ffi::{c_char, c_void};
 /// A fixed number of elements in shared memory, under one lock. Any thread of any process may use it
 /// at once; a handle survives fork, the held lock does not.
 pub struct shmkit_array {
-    array: ByteArray,
+    pub(crate) array: ByteArray,
 }
 
 /// Makes `len` zeroed elements of the type `elem`. `region`, `name` and `flags` as of

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// A place where a number of threads of any processes meet. Any thread of any process may use it at
 /// once; a handle survives fork.
 pub struct shmkit_barrier {
-    barrier: Barrier,
+    pub(crate) barrier: Barrier,
 }
 
 /// Makes a barrier for `parties`, 1 to 65535. `region` and `name` as of `shmkit_lock_create()`.

@@ -12,7 +12,7 @@ use std::ffi::c_char;
 /// Where threads of any process wait for what a lock protects to change. Any thread of any process may
 /// use it at once; a handle survives fork.
 pub struct shmkit_condition {
-    condition: Condition,
+    pub(crate) condition: Condition,
 }
 
 /// Makes a condition. `region` and `name` as of `shmkit_lock_create()`.

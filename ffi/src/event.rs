@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// A flag to wait for. Any thread of any process may use it at once; a handle survives fork.
 pub struct shmkit_event {
-    event: Event,
+    pub(crate) event: Event,
 }
 
 /// Makes an event, clear. `region`, `name` and `flags` as of `shmkit_lock_create()`.

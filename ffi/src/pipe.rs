@@ -22,7 +22,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
 pub struct shmkit_pipe {
     /// Cleared before the rest is dropped.
     loans: Loans<Lent>,
-    pipe: BytePipe,
+    pub(crate) pipe: BytePipe,
 }
 
 enum Lent {

@@ -18,7 +18,7 @@ use std::os::fd::AsRawFd;
 pub struct shmkit_queue {
     /// Cleared before the rest is dropped.
     loans: Loans<Lent>,
-    queue: ByteQueue,
+    pub(crate) queue: ByteQueue,
 }
 
 enum Lent {
@@ -32,7 +32,8 @@ enum Lent {
 pub struct shmkit_channel_config {
     /// `sizeof(shmkit_channel_config)`: tells the library what the program knows of.
     pub struct_size: usize,
-    /// SHMKIT_CREATE_EXCLUSIVE, or SHMKIT_CREATE_OR_OPEN for a queue; for a queue SHMKIT_QUEUE_JOINABLE.
+    /// SHMKIT_CREATE_EXCLUSIVE, or SHMKIT_CREATE_OR_OPEN for a queue; for a queue SHMKIT_QUEUE_JOINABLE,
+    /// SHMKIT_QUEUE_GROWING.
     pub flags: u32,
     /// Of a queue: memory for all messages together that are longer than `max_message`, in bytes; 0:
     /// 128 MiB, or none in a region. It is taken as it is needed. Of a pipe: what a direction holds, in
@@ -74,6 +75,10 @@ pub struct shmkit_stats {
 /// all, and a message whose consumer died or called `_abort` comes again. Rust opens it as
 /// `JoinableQueue<T>`.
 pub const SHMKIT_QUEUE_JOINABLE: u32 = 0x400;
+
+/// A queue that takes its memory as it grows, and gives it back as it is drained, instead of having all of
+/// it from the start: for a `max_messages` that is there for bad times only.
+pub const SHMKIT_QUEUE_GROWING: u32 = 0x800;
 
 /// The configuration as far as the caller knows of it, and zeros for the rest.
 ///
@@ -121,7 +126,7 @@ pub(crate) unsafe fn messages(config: &shmkit_channel_config) -> Answer<Element>
 }
 
 impl shmkit_queue {
-    fn new(queue: ByteQueue) -> shmkit_queue {
+    pub(crate) fn new(queue: ByteQueue) -> shmkit_queue {
         shmkit_queue { loans: Loans::new(), queue }
     }
 
@@ -171,7 +176,7 @@ pub unsafe extern "C" fn shmkit_queue_create(
         // SAFETY: A1.
         let (out, place, config) =
             unsafe { (Out::at(out)?, place(region, name)?, self::config(config)?) };
-        let flags = args::flags(config.flags, SHMKIT_QUEUE_JOINABLE)?;
+        let flags = args::flags(config.flags, SHMKIT_QUEUE_JOINABLE | SHMKIT_QUEUE_GROWING)?;
         let or = |value: usize, default| if value == 0 { default } else { value };
         let heap = if region.is_null() { 128 << 20 } else { 0 };
         let options = ByteQueueOptions {
@@ -179,6 +184,7 @@ pub unsafe extern "C" fn shmkit_queue_create(
             inline_bytes: or(config.max_message, 232),
             heap_bytes: or(config.capacity, heap) as u64,
             joinable: flags & SHMKIT_QUEUE_JOINABLE != 0,
+            grows: flags & SHMKIT_QUEUE_GROWING != 0,
             // SAFETY: A1.
             element: unsafe { messages(&config) }?,
         };

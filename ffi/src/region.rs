@@ -1,6 +1,6 @@
 //! Regions: memory for many objects.
 
-use crate::args::{Out, flags, handle, make, take, text};
+use crate::args::{Out, element, flags, handle, make, shmkit_elem, take, text};
 use crate::fail::{Answer, Fail, cold, value};
 use crate::status::*;
 use api::untyped::{Address, Place};
@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 /// Shared memory for many objects, under one descriptor. Any thread of any process may use it at
 /// once; a handle survives fork.
 pub struct shmkit_region {
-    region: Region,
+    pub(crate) region: Region,
 }
 
 impl shmkit_region {
@@ -153,6 +153,122 @@ pub unsafe extern "C" fn shmkit_region_unlink(name: *const c_char) -> shmkit_sta
         // SAFETY: A1.
         let name = unsafe { text(name) }?.ok_or(Fail::Argument("a name that is NULL"))?;
         Region::unlink(name)?;
+        Ok(SHMKIT_OK)
+    })
+}
+
+/// Takes `size` zeroed bytes of the region, aligned to `align` (a power of two, at most 4096), and sets
+/// `*offset` to where they are: the same in every process. They stay until `shmkit_region_dealloc()`, or
+/// the end of the region, also if this process dies. Any thread of any process, one after the other.
+///
+/// Errors: SHMKIT_ERR_NO_SPACE (the region is full), SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_INVALID_ARGUMENT,
+/// SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn shmkit_region_alloc(
+    region: *mut shmkit_region,
+    size: usize,
+    align: usize,
+    offset: *mut u64,
+) -> shmkit_status {
+    cold(|| {
+        // SAFETY: A1.
+        let (region, offset) = unsafe { (handle(region)?, Out::at(offset)?) };
+        offset.set(region.region.allocate(size as u64, align as u64)?);
+        Ok(SHMKIT_OK)
+    })
+}
+
+/// Gives the bytes at `offset`, which `shmkit_region_alloc()` took, and their name back. Nobody may use
+/// them any more.
+///
+/// Errors: SHMKIT_ERR_INVALID_ARGUMENT (also if there are none), SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn shmkit_region_dealloc(
+    region: *mut shmkit_region,
+    offset: u64,
+) -> shmkit_status {
+    cold(|| {
+        // SAFETY: A1.
+        unsafe { handle(region) }?.region.deallocate(offset)?;
+        Ok(SHMKIT_OK)
+    })
+}
+
+/// Where the `size` bytes at `offset` lie in this process; NULL if they are not all in the region, and for
+/// NULL. Valid until the region is freed. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmkit_region_at(
+    region: *const shmkit_region,
+    offset: u64,
+    size: usize,
+) -> *mut c_void {
+    value(std::ptr::null_mut(), || {
+        // SAFETY: A1.
+        let region = &unsafe { handle(region) }?.region;
+        Ok(region.address_of(offset, size as u64)?.as_ptr().cast())
+    })
+}
+
+/// Sets `*offset` to the offset of the address `place`, for other processes. Never blocks.
+///
+/// Errors: SHMKIT_ERR_INVALID_ARGUMENT (also an address outside of the region).
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn shmkit_region_offset(
+    region: *const shmkit_region,
+    place: *const c_void,
+    offset: *mut u64,
+) -> shmkit_status {
+    cold(|| {
+        // SAFETY: A1.
+        let (region, offset) = unsafe { (handle(region)?, Out::at(offset)?) };
+        offset.set(region.region.offset_of(place.cast())?);
+        Ok(SHMKIT_OK)
+    })
+}
+
+/// Gives the bytes at `offset`, which `shmkit_region_alloc()` took, the name `key` within the region, for
+/// others to find, and says what they are. What was written there before is visible to who finds them.
+///
+/// Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn shmkit_region_publish(
+    region: *mut shmkit_region,
+    key: *const c_char,
+    offset: u64,
+    elem: *const shmkit_elem,
+) -> shmkit_status {
+    cold(|| {
+        // SAFETY: A1.
+        let (region, key, elem) = unsafe { (handle(region)?, text(key)?, element(elem)?) };
+        let key = key.ok_or(Fail::Argument("a name that is NULL"))?;
+        region.region.publish_block(key, offset, elem)?;
+        Ok(SHMKIT_OK)
+    })
+}
+
+/// Sets `*offset` to the bytes that were published as `key`, which are what `elem` says.
+///
+/// Errors: SHMKIT_ERR_NOT_FOUND, SHMKIT_ERR_TYPE_MISMATCH, SHMKIT_ERR_INVALID_ARGUMENT,
+/// SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn shmkit_region_find(
+    region: *mut shmkit_region,
+    key: *const c_char,
+    elem: *const shmkit_elem,
+    offset: *mut u64,
+) -> shmkit_status {
+    cold(|| {
+        // SAFETY: A1.
+        let (region, key, elem) = unsafe { (handle(region)?, text(key)?, element(elem)?) };
+        // SAFETY: A1.
+        let offset = unsafe { Out::at(offset) }?;
+        let key = key.ok_or(Fail::Argument("a name that is NULL"))?;
+        offset.set(region.region.find_block(key, elem)?);
         Ok(SHMKIT_OK)
     })
 }

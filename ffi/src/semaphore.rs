@@ -11,7 +11,7 @@ use std::ffi::c_char;
 /// A number of permits. Any thread of any process may use it at once; a handle survives fork, what the
 /// parent has acquired stays the parent's.
 pub struct shmkit_semaphore {
-    permits: Permits,
+    pub(crate) permits: Permits,
 }
 
 /// Makes a semaphore with `initial` permits, and at most `max`; `max` 0: at most 2147483647.

@@ -61,7 +61,8 @@ fn declared() -> BTreeSet<String> {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap();
         let line = header[..at].rsplit('\n').next().unwrap();
         let is_comment = line.trim_start().starts_with(['*', '/']);
-        if rest[end..].starts_with('(') && !is_comment && !line.contains("typedef") {
+        let is_ours = rest[..end].ends_with('_');
+        if rest[end..].starts_with('(') && !is_ours && !is_comment && !line.contains("typedef") {
             names.insert(rest[..end].to_owned());
         }
     }

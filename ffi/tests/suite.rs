@@ -15,3 +15,15 @@ fn suite(name: &str) {
 fn smoke() {
     suite("smoke");
 }
+
+#[test]
+fn process() {
+    suite("process");
+}
+
+#[test]
+fn process_with_auto_init() {
+    for link in [Link::Shared, Link::Static] {
+        build::run(&mut Command::new(build::variant("process", "auto", &["-DAUTO"], link)));
+    }
+}

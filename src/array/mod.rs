@@ -106,7 +106,11 @@ impl<T: Pod> Array<T> {
         Self::place(Place::In(region), len, |_| {})
     }
 
-    fn place(place: Place<'_>, len: usize, fill: impl FnOnce(&mut [T])) -> Result<Array<T>> {
+    pub(crate) fn place(
+        place: Place<'_>,
+        len: usize,
+        fill: impl FnOnce(&mut [T]),
+    ) -> Result<Array<T>> {
         Ok(Array { inner: GuardedSlice::create(place, len, fill)? })
     }
 

@@ -30,6 +30,11 @@ impl BareLock {
         Ok(BareLock::of(Guarded::<()>::open(at, Kind::Lock)?.into_lock()))
     }
 
+    #[cfg(feature = "serde")]
+    pub(super) fn on(object: Object) -> Result<BareLock> {
+        Ok(BareLock::of(Guarded::<()>::on(object)?.into_lock()))
+    }
+
     pub(super) fn of(lock: Pinned<RawLock>) -> BareLock {
         BareLock { lock }
     }
@@ -119,6 +124,16 @@ impl BareRLock {
     /// The lock at this address.
     pub fn find(at: Address<'_>) -> Result<BareRLock> {
         Ok(BareRLock { lock: Nested::<()>::open(at)?.into_lock() })
+    }
+
+    #[cfg(feature = "serde")]
+    pub(super) fn on(object: Object) -> Result<BareRLock> {
+        Ok(BareRLock { lock: Nested::<()>::on(object)?.into_lock() })
+    }
+
+    #[cfg(feature = "serde")]
+    pub(super) fn object(&self) -> &Object {
+        self.lock.object()
     }
 
     /// Acquires the lock once, or once more.

@@ -2,7 +2,7 @@ use super::*;
 use crate::sync::AtomicU32;
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 
 fn alive() -> bool {
     false

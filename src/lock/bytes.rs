@@ -63,7 +63,7 @@ impl ByteArray {
         Self::on(Object::open(at, Kind::Array, element)?, element)
     }
 
-    fn on(object: Object, element: Element) -> Result<ByteArray> {
+    pub(super) fn on(object: Object, element: Element) -> Result<ByteArray> {
         let corrupt = Error::Corrupt("length of an array");
         let Some(bytes) = object.len().checked_mul(element.size() as u64) else {
             return Err(corrupt);
@@ -71,6 +71,11 @@ impl ByteArray {
         let base = object.span(ELEMENTS, bytes, element.align() as u64)?;
         let len = usize::try_from(object.len()).map_err(|_| corrupt)?;
         Ok(ByteArray { lock: BareLock::of(object.pin(0)?), base, len, element })
+    }
+
+    #[cfg(feature = "serde")]
+    pub(super) fn object(&self) -> &Object {
+        self.lock.object()
     }
 
     /// The number of elements.

@@ -26,6 +26,16 @@ impl Deadline {
         now().checked_add(timeout).map_or(Deadline::Never, Deadline::At)
     }
 
+    /// This deadline, but not after `patience` from now; the same if it is sooner.
+    #[cfg(feature = "serde")]
+    pub(crate) fn at_most(self, patience: Duration) -> Deadline {
+        match (self, Deadline::after(patience)) {
+            (Deadline::At(end), Deadline::At(latest)) => Deadline::At(end.min(latest)),
+            (Deadline::Never, latest) => latest,
+            (sooner, _) => sooner,
+        }
+    }
+
     /// This deadline, but not before `patience` from now.
     #[cfg(feature = "serde")]
     pub(crate) fn at_least(self, patience: Duration) -> Deadline {

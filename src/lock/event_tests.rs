@@ -8,7 +8,7 @@ fn never<R>() -> Option<R> {
 }
 
 fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(30))
+    Deadline::after(Duration::from_secs(120))
 }
 
 /// Takes one from `things`, if there is one.

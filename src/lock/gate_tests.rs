@@ -34,7 +34,7 @@ fn a_set_or_clear_that_changes_nothing_leaves_the_word_alone() {
 #[test]
 fn a_pulse_lets_those_go_on_who_waited_before_it() {
     let gate = Gate::default();
-    let patient = Deadline::after(Duration::from_secs(30));
+    let patient = Deadline::after(Duration::from_secs(120));
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| gate.wait(&Spin::new(), patient));
         while !gate.bell.is_announced() {

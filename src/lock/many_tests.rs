@@ -4,7 +4,7 @@ use crate::region::{Element, Kind, Pinned, Place, Spec};
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, OwnedFd};
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 
 fn soon() -> Deadline {
     Deadline::after(LONG)

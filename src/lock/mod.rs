@@ -13,6 +13,8 @@ pub(crate) mod bytes;
 pub(crate) mod cell;
 pub(crate) mod census;
 pub(crate) mod deadline;
+#[cfg(all(feature = "serde", not(loom)))]
+pub(crate) mod door;
 pub(crate) mod elements;
 #[cfg(not(loom))]
 pub(crate) mod error;
@@ -31,6 +33,8 @@ pub(crate) mod members;
 pub(crate) mod nested;
 #[cfg(not(loom))]
 pub(crate) mod party;
+#[cfg(all(feature = "serde", not(loom)))]
+mod passing;
 #[cfg(not(loom))]
 pub(crate) mod permits;
 #[cfg(not(loom))]

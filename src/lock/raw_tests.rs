@@ -26,7 +26,7 @@ fn dead(number: u32) -> Person {
 }
 
 fn soon() -> Deadline {
-    Deadline::after(Duration::from_secs(30))
+    Deadline::after(Duration::from_secs(120))
 }
 
 /// A lock whose owner has died.

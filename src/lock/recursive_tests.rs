@@ -23,7 +23,7 @@ fn dead() -> Person {
 }
 
 fn enter(lock: &RecursiveLock, who: &Person) -> Result<Acquired, LockFailure> {
-    lock.enter(who, Deadline::after(Duration::from_secs(30)))
+    lock.enter(who, Deadline::after(Duration::from_secs(120)))
 }
 
 fn try_enter(lock: &RecursiveLock, who: &Person) -> Result<Acquired, LockFailure> {

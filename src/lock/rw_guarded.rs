@@ -220,7 +220,7 @@ pub struct RwLockWriteGuard<'a, T: Pod> {
 }
 
 /// Lets readers in again on drop.
-struct Readmit<'a>(RawRwLock<'a>);
+pub(super) struct Readmit<'a>(pub(super) RawRwLock<'a>);
 
 impl Drop for Readmit<'_> {
     #[inline]

@@ -102,7 +102,7 @@ fn permits_of_the_dead_come_back_when_somebody_wants_them() {
         assert_eq!(s.try_acquire(&victim), Ok(()));
     }
     assert_eq!(s.raw().value(), 0);
-    assert_eq!(s.raw().acquire(&me, Deadline::after(Duration::from_secs(30))), Ok(()));
+    assert_eq!(s.raw().acquire(&me, Deadline::after(Duration::from_secs(120))), Ok(()));
     assert_eq!(s.raw().value(), 2);
     assert_eq!(s.take_all(&me), 2);
 }
@@ -191,7 +191,7 @@ fn a_newcomer_lets_those_pass_who_starve_for_one_nap_unless_it_cannot_wait() {
     s.words.word.fetch_or(STARVING, Relaxed);
     assert!(!s.raw().take(0, true));
     assert_eq!(s.try_acquire(&me), Ok(()));
-    assert_eq!(s.raw().acquire(&me, Deadline::after(Duration::from_secs(30))), Ok(()));
+    assert_eq!(s.raw().acquire(&me, Deadline::after(Duration::from_secs(120))), Ok(()));
     assert!(s.words.word.load(Relaxed) & STARVING != 0);
     // A gift finds out that nobody starves.
     s.raw().give(me.0);
@@ -205,7 +205,7 @@ fn one_who_has_waited_for_long_says_so_until_it_had_its_turn() {
     s.try_acquire(&holder).unwrap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
-            s.raw().acquire(&alive(1), Deadline::after(Duration::from_secs(30))).unwrap();
+            s.raw().acquire(&alive(1), Deadline::after(Duration::from_secs(120))).unwrap();
             s.raw().give(alive(1).0);
         });
         while s.words.word.load(Relaxed) & STARVING == 0 {
@@ -214,7 +214,7 @@ fn one_who_has_waited_for_long_says_so_until_it_had_its_turn() {
         }
         s.raw().give(holder.0);
     });
-    s.raw().acquire(&holder, Deadline::after(Duration::from_secs(30))).unwrap();
+    s.raw().acquire(&holder, Deadline::after(Duration::from_secs(120))).unwrap();
     s.raw().give(holder.0);
     assert_eq!((s.raw().value(), s.words.word.load(Relaxed) & STARVING), (1, 0));
 }
@@ -251,7 +251,7 @@ fn threads_of_many_participants_lose_and_invent_nothing() {
             scope.spawn(move || {
                 let me = alive(number % 3); // two of them share a ledger
                 for _ in 0..20_000 {
-                    let soon = Deadline::after(Duration::from_secs(30));
+                    let soon = Deadline::after(Duration::from_secs(120));
                     s.raw().acquire(&me, soon).unwrap();
                     assert!(s.raw().value() < 3);
                     s.raw().give(me.0);

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
-const PATIENT: Duration = Duration::from_secs(30);
+const PATIENT: Duration = Duration::from_secs(120);
 
 /// A participant who knows who is dead.
 struct Person<'a> {

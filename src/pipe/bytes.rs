@@ -19,9 +19,9 @@ pub enum Bytes {}
 
 /// One end of a duplex pipe of bytes.
 pub struct BytePipe {
-    end: Connection<Bytes>,
+    pub(super) end: Connection<Bytes>,
     /// Found by name: its sockets lead nowhere.
-    deaf: bool,
+    pub(super) deaf: bool,
 }
 
 impl BytePipe {

@@ -1,5 +1,6 @@
 //! How the ends of a pipe travel: the handle moves, and with it who owns the end.
 
+use super::bytes::BytePipe;
 use super::connection::Connection;
 use super::lane::{Lane, Partial};
 use super::receiver::Receiver;
@@ -28,8 +29,31 @@ struct Arriving<T>(Arrival, PhantomData<T>);
 
 impl<'de, T> Deserialize<'de> for Arriving<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let arrival = Object::receive(deserializer, Kind::Pipe, Element::message::<T>())?;
+        let arrival = Object::receive(deserializer, Kind::Pipe, element::<T>())?;
         Ok(Arriving(arrival, PhantomData))
+    }
+}
+
+/// What a pipe must carry to arrive as one of `T`: for other languages anything will do.
+fn element<T>() -> Element {
+    use std::any::type_name;
+    if type_name::<T>() == type_name::<super::bytes::Bytes>() {
+        Element::ANY
+    } else {
+        Element::message::<T>()
+    }
+}
+
+impl Serialize for BytePipe {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.deaf, &self.end).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for BytePipe {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (deaf, end) = Deserialize::deserialize(deserializer)?;
+        Ok(BytePipe { end, deaf })
     }
 }
 
@@ -50,8 +74,8 @@ impl<T> Serialize for Sender<T> {
 impl<'de, T> Deserialize<'de> for Sender<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (index, arriving, courier) = <(u32, Arriving<T>, Courier)>::deserialize(deserializer)?;
-        let Arrival { object, carrier } = &arriving.0;
-        let outlet = arriving.lane(index)?.outlet(object, courier, Some(*carrier));
+        let owner = Some(arriving.0.owner().map_err(D::Error::custom)?);
+        let outlet = arriving.lane(index)?.outlet(&arriving.0.object, courier, owner);
         outlet.map(Sender::of).map_err(D::Error::custom)
     }
 }
@@ -72,8 +96,8 @@ impl<'de, T> Deserialize<'de> for Receiver<T> {
             <(u32, Arriving<T>, Courier, (Vec<u8>, u32, u64))>::deserialize(deserializer)?;
         let (bytes, flags, position) = message;
         let partial = Partial { bytes, flags, position };
-        let Arrival { object, carrier } = &arriving.0;
-        let inlet = arriving.lane(index)?.inlet(object, courier, Some(*carrier), partial);
+        let owner = Some(arriving.0.owner().map_err(D::Error::custom)?);
+        let inlet = arriving.lane(index)?.inlet(&arriving.0.object, courier, owner, partial);
         inlet.map(Receiver::of).map_err(D::Error::custom)
     }
 }

@@ -317,8 +317,7 @@ mod passing {
     impl<'de> Deserialize<'de> for Barrier {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Barrier, D::Error> {
             let arrival = Object::receive(deserializer, Kind::Barrier, Element::of::<()>())?;
-            let party =
-                Party::on(arrival.object, Some(arrival.carrier)).map_err(D::Error::custom)?;
+            let party = Party::on(arrival.object, arrival.carrier).map_err(D::Error::custom)?;
             Ok(Barrier { party: Arc::new(party) })
         }
     }

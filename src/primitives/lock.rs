@@ -101,7 +101,7 @@ impl<T: Pod> Lock<T> {
         Self::place(Place::In(region), value)
     }
 
-    fn place(place: Place<'_>, value: T) -> Result<Lock<T>> {
+    pub(crate) fn place(place: Place<'_>, value: T) -> Result<Lock<T>> {
         Ok(Lock { inner: Guarded::create(place, Kind::Lock, value)? })
     }
 

@@ -105,7 +105,7 @@ impl<T: Pod> RLock<T> {
         Self::place(Place::In(region), value)
     }
 
-    fn place(place: Place<'_>, value: T) -> Result<RLock<T>> {
+    pub(crate) fn place(place: Place<'_>, value: T) -> Result<RLock<T>> {
         Ok(RLock { inner: Nested::create(place, value)? })
     }
 

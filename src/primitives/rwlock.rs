@@ -92,7 +92,7 @@ impl<T: Pod> RwLock<T> {
         Self::place(Place::In(region), value)
     }
 
-    fn place(place: Place<'_>, value: T) -> Result<RwLock<T>> {
+    pub(crate) fn place(place: Place<'_>, value: T) -> Result<RwLock<T>> {
         Ok(RwLock { inner: RwGuarded::create(place, value)? })
     }
 

@@ -63,7 +63,7 @@ macro_rules! semaphore {
                 Self::place(Place::In(region), permits)
             }
 
-            fn place(place: Place<'_>, permits: u32) -> Result<$name> {
+            pub(crate) fn place(place: Place<'_>, permits: u32) -> Result<$name> {
                 let bound: fn(u32) -> u32 = $bound;
                 Ok($name { inner: Permits::create(place, Kind::$name, permits, bound(permits))? })
             }

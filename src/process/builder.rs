@@ -1,39 +1,73 @@
-//! Setting a process up and starting it.
+//! What can be said of a process before it is started.
 
 use super::args::Args;
-use super::child::{children, wait_at_exit};
-use super::control::{Control, Start};
 #[cfg(feature = "authkey")]
 use super::current::AuthKey;
-use super::current::current_process;
+use super::launch::Plan;
+use super::method::Method;
+use super::stdio::Stdio;
 use super::task::Call;
 use super::{Process, Run};
 use crate::error::{Error, Result};
 use crate::message::{Message, encode};
 use crate::region::transfer;
 use crate::sys::entry::Target;
-use crate::sys::process::{Launch, copy_above_stdio, spawn};
 use crate::sys::takeover;
-use std::ffi::{CString, OsStr, OsString};
-use std::marker::PhantomData;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::OsString;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How to start a process, from [`Process::builder`].
-#[derive(Clone, Debug, Default)]
-#[must_use = "a builder starts nothing until `spawn` or `start`"]
+#[derive(Clone, Debug)]
+#[must_use = "a builder starts nothing until `spawn`, `start` or `fork`"]
 pub struct Builder {
-    name: Option<String>,
-    daemon: bool,
+    pub(super) name: Option<String>,
+    pub(super) daemon: bool,
+    pub(super) method: Method,
+    pub(super) allow_threads: bool,
     #[cfg(feature = "authkey")]
-    authkey: Option<AuthKey>,
-    environment: Vec<(OsString, OsString)>,
-    directory: Option<PathBuf>,
+    pub(super) authkey: Option<AuthKey>,
+    pub(super) environment: Changes,
+    pub(super) directory: Option<PathBuf>,
+    pub(super) stdio: [Stdio; 3],
+    pub(super) fds: Vec<(RawFd, Arc<OwnedFd>)>,
+}
+
+/// Changes of the environment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Changes {
+    pub(super) clear: bool,
+    /// In order; without a value, removed.
+    pub(super) list: Vec<(OsString, Option<OsString>)>,
+}
+
+impl Changes {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.clear && self.list.is_empty()
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder {
+            name: None,
+            daemon: false,
+            method: Method::Spawn,
+            allow_threads: false,
+            #[cfg(feature = "authkey")]
+            authkey: None,
+            environment: Changes::default(),
+            directory: None,
+            stdio: [Stdio::null(), Stdio::inherit(), Stdio::inherit()],
+            fds: Vec::new(),
+        }
+    }
 }
 
 impl Builder {
-    /// The label of the process, which tools show as its command; `Process-N` by default.
+    /// The label of the process, `Process-N` by default. Tools show it: its first 15 bytes as the
+    /// name of the program, and the whole as its command line after [`Method::Spawn`].
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.name = Some(name.into());
         self
@@ -49,6 +83,27 @@ impl Builder {
         self
     }
 
+    /// How to start the process, [`Method::Spawn`] by default.
+    ///
+    /// ```
+    /// use shmkit::{Method, Process};
+    ///
+    /// let child = Process::builder().method(Method::ForkServer).spawn((20,), |n: i32| n + 1)?;
+    /// assert_eq!(child.join()?, 21);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn method(mut self, method: Method) -> Builder {
+        self.method = method;
+        self
+    }
+
+    /// Has [`Builder::fork`] copy a process with several threads. In the child only the calling one
+    /// runs on, whatever the others were about and had locked.
+    pub fn allow_threads(mut self) -> Builder {
+        self.allow_threads = true;
+        self
+    }
+
     /// The key of the process, and of its children; ours by default. See [`Current::authkey`].
     ///
     /// [`Current::authkey`]: super::Current::authkey
@@ -60,7 +115,19 @@ impl Builder {
 
     /// Sets a variable in the environment of the process, which is a copy of ours otherwise.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Builder {
-        self.environment.push((name.into(), value.into()));
+        self.environment.list.push((name.into(), Some(value.into())));
+        self
+    }
+
+    /// Removes a variable from the environment of the process.
+    pub fn env_remove(mut self, name: impl Into<OsString>) -> Builder {
+        self.environment.list.push((name.into(), None));
+        self
+    }
+
+    /// Removes all variables from the environment of the process, those set before included.
+    pub fn env_clear(mut self) -> Builder {
+        self.environment = Changes { clear: true, list: Vec::new() };
         self
     }
 
@@ -70,12 +137,61 @@ impl Builder {
         self
     }
 
+    /// The standard input of the process, `/dev/null` by default: children that read the terminal
+    /// would take lines from each other.
+    ///
+    /// ```
+    /// use shmkit::Process;
+    /// use shmkit::process::Stdio;
+    /// use std::io::Write;
+    ///
+    /// let child = Process::builder().stdin(Stdio::piped()).spawn((), || std::io::stdin().lines().count())?;
+    /// child.take_stdin().unwrap().write_all(b"one\ntwo\n")?;
+    /// assert_eq!(child.join()?, 2);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn stdin(mut self, stdio: impl Into<Stdio>) -> Builder {
+        self.stdio[0] = stdio.into();
+        self
+    }
+
+    /// The standard output of the process, ours by default.
+    pub fn stdout(mut self, stdio: impl Into<Stdio>) -> Builder {
+        self.stdio[1] = stdio.into();
+        self
+    }
+
+    /// The standard error of the process, ours by default.
+    pub fn stderr(mut self, stdio: impl Into<Stdio>) -> Builder {
+        self.stdio[2] = stdio.into();
+        self
+    }
+
+    /// Lets the process find `fd` under this number, as programs do that it may start itself.
+    ///
+    /// Choose a number that nothing else has there: from 3 on, the smaller the better.
+    ///
+    /// ```
+    /// use shmkit::Process;
+    /// use std::io::Read;
+    ///
+    /// let file = std::fs::File::open("/proc/version")?;
+    /// let child = Process::builder().fd(3, file).spawn((), || std::fs::read_to_string("/proc/self/fd/3").unwrap())?;
+    /// assert!(child.join()?.starts_with("Linux"));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn fd(mut self, number: RawFd, fd: impl Into<OwnedFd>) -> Builder {
+        self.fds.retain(|(other, _)| *other != number);
+        self.fds.push((number, Arc::new(fd.into())));
+        self
+    }
+
     /// Starts a process that calls `function` with `args`, see [`Process::spawn`].
     ///
     /// # Errors
     ///
     /// As [`Process::spawn`], and [`Error::InvalidArgument`] when a name or value holds a NUL byte,
-    /// or the name of a variable is empty or holds `=`.
+    /// the name of a variable is empty or holds `=`, or the method is [`Method::Fork`].
     pub fn spawn<A: Args, R: Message>(self, args: A, function: A::Fn<R>) -> Result<Process<R>> {
         if !takeover::is_armed() {
             return Err(Error::NotInitialised);
@@ -86,7 +202,7 @@ impl Builder {
             Ok(arguments) => arguments,
             Err(why) => return Err(outgoing.failure(why)),
         };
-        let process = self.launch(target, &arguments, &outgoing)?;
+        let process = Plan::new(self)?.launch(target, &arguments, &outgoing)?;
         outgoing.sent();
         Ok(process)
     }
@@ -100,102 +216,22 @@ impl Builder {
         self.spawn((task,), T::run)
     }
 
-    fn launch<R>(
-        self,
-        target: Target,
-        arguments: &[u8],
-        outgoing: &transfer::Outgoing,
-    ) -> Result<Process<R>> {
-        let current = current_process();
-        let children = children();
-        children.sweep();
-
-        // The child gets each descriptor under its number, which must not be a standard stream's.
-        let mut copies = Vec::new();
-        for fd in outgoing.fds().filter(|fd| fd.as_raw_fd() <= 2) {
-            copies.push((fd.as_raw_fd(), copy_above_stdio(fd).map_err(Error::Os)?));
-        }
-        let mut pass: Vec<BorrowedFd<'_>> = Vec::with_capacity(outgoing.fds().len() + 2);
-        pass.extend(outgoing.fds().map(|fd| {
-            let copy = copies.iter().find(|(number, _)| *number == fd.as_raw_fd());
-            copy.map_or(fd, |(_, copy)| copy.as_fd())
-        }));
-        let handles = pass.iter().map(AsRawFd::as_raw_fd).collect();
-
-        let daemon = self.daemon || current.is_daemon();
-        let lifeline = daemon.then(|| children.lifeline()).transpose().map_err(Error::Os)?;
-        if let Some(lifeline) = &lifeline {
-            pass.push(lifeline.child_end());
-        }
-
-        let identity = current.child_identity(children.next_number());
-        let start = Start {
-            name: self.name.unwrap_or_else(|| format!("Process-{identity}")),
-            identity,
-            parent_name: current.name().into(),
-            parent_pid: std::process::id(),
-            daemon,
-            #[cfg(feature = "authkey")]
-            authkey: self.authkey.unwrap_or_else(|| AuthKey::new(current.authkey())),
-            lifeline: lifeline.as_ref().map(|lifeline| lifeline.child_end().as_raw_fd()),
-            handles,
-        };
-        let name = c_string(start.name.as_bytes())?;
-        let directory =
-            self.directory.map(|path| c_string(path.as_os_str().as_bytes())).transpose()?;
-        let record = takeover::record(target).map_err(Error::Os)?;
-        let control = Control::new(record, &start, arguments)?;
-        pass.push(control.as_fd());
-        let environment = environment(&self.environment, control.as_fd())?;
-
-        wait_at_exit();
-        let started = spawn(&Launch {
-            name: &name,
-            environment: &environment,
-            directory: directory.as_deref(),
-            pass: &pass,
-        })
-        .map_err(Error::Os)?;
-        let child = children.add(started, daemon);
-        Ok(Process {
-            child,
-            control,
-            name: start.name,
-            #[cfg(feature = "authkey")]
-            authkey: start.authkey,
-            value: PhantomData,
-        })
+    /// Copies this process into one that calls `f`, see [`Process::fork`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::fork`], and [`Error::InvalidArgument`] as [`Builder::spawn`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Process::fork`], and after [`Builder::allow_threads`]: `f` uses nothing that another thread
+    /// could have locked, or left half done, in this crate and others and in the standard library. To
+    /// panic is such a use, and to print. Nothing but a stop is to be feared of most, as of `malloc` in
+    /// the GNU C library nothing at all.
+    #[expect(unsafe_code, reason = "a fork is unsafe, and this is where one is asked for")]
+    pub unsafe fn fork<R: Message>(self, f: impl FnOnce() -> R) -> Result<Process<R>> {
+        let allow_threads = self.allow_threads;
+        // SAFETY: the caller's promise.
+        unsafe { Plan::new(self)?.fork(allow_threads, f) }
     }
-}
-
-/// Our environment with `changes`, and what makes the child look at its boot record.
-fn environment(changes: &[(OsString, OsString)], control: BorrowedFd<'_>) -> Result<Vec<CString>> {
-    for (name, _) in changes {
-        if name.is_empty() || name.as_bytes().contains(&b'=') {
-            return Err(Error::InvalidArgument("the name of a variable is empty or has a '='"));
-        }
-    }
-    let is_changed = |name: &OsStr| {
-        name == takeover::VARIABLE || changes.iter().any(|(changed, _)| changed == name)
-    };
-    // Of two changes of one variable the later counts.
-    let last = |(index, (name, _)): &(usize, &(OsString, OsString))| {
-        changes[index + 1..].iter().all(|(later, _)| later != name)
-    };
-    let boot = (takeover::VARIABLE.into(), takeover::variable(control).into());
-    std::env::vars_os()
-        .filter(|(name, _)| !is_changed(name))
-        .chain(changes.iter().enumerate().filter(last).map(|(_, change)| change.clone()))
-        .chain([boot])
-        .map(|(name, value)| {
-            let mut entry = name.into_vec();
-            entry.push(b'=');
-            entry.extend(value.into_vec());
-            c_string(&entry)
-        })
-        .collect()
-}
-
-fn c_string(bytes: &[u8]) -> Result<CString> {
-    CString::new(bytes).map_err(|_| Error::InvalidArgument("a text with a NUL byte"))
 }

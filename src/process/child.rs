@@ -1,12 +1,14 @@
 //! A child as its parent sees it, and all children of this process.
 
+use super::method::Method;
+use super::server::Server;
 use crate::sys::lifeline::Lifeline;
 use crate::sys::per_process::PerProcess;
 use crate::sys::process::{self, Ended, Started};
 use rustix::process::Signal;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long daemons have between SIGTERM and SIGKILL when their parent exits.
@@ -18,10 +20,14 @@ const HELD_BACK: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) pid: u32,
+    pub(super) name: String,
     pub(super) daemon: bool,
+    pub(super) method: Method,
     pidfd: OwnedFd,
     /// Set once; whoever sets it has reaped the child.
     ended: Mutex<Option<Ended>>,
+    /// Set once somebody was told how it ended.
+    joined: OnceLock<()>,
 }
 
 impl Child {
@@ -57,6 +63,15 @@ impl Child {
         }
     }
 
+    /// Notes that somebody was told how the child ended.
+    pub(super) fn note_joined(&self) {
+        let _ = self.joined.set(());
+    }
+
+    pub(super) fn was_joined(&self) -> bool {
+        self.joined.get().is_some()
+    }
+
     pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
         process::signal(self.pidfd.as_fd(), signal)
     }
@@ -68,6 +83,7 @@ pub(super) struct Children {
     running: Mutex<Vec<Arc<Child>>>,
     started: Mutex<u32>,
     lifeline: Mutex<Option<Arc<Lifeline>>>,
+    server: Mutex<Server>,
 }
 
 static CHILDREN: PerProcess<Children> = PerProcess::new(Children::default);
@@ -94,13 +110,27 @@ impl Children {
         Ok(Arc::clone(lifeline.insert(Arc::new(Lifeline::new()?))))
     }
 
+    /// The fork server. A request may be under way: then this waits.
+    pub(super) fn server(&self) -> MutexGuard<'_, Server> {
+        lock(&self.server)
+    }
+
     /// Notes a child, which is waited for at exit.
-    pub(super) fn add(&self, started: Started, daemon: bool) -> Arc<Child> {
+    pub(super) fn add(
+        &self,
+        started: Started,
+        name: String,
+        daemon: bool,
+        method: Method,
+    ) -> Arc<Child> {
         let child = Arc::new(Child {
             pid: started.pid,
+            name,
             daemon,
+            method,
             pidfd: started.pidfd,
             ended: Mutex::new(None),
+            joined: OnceLock::new(),
         });
         lock(&self.running).push(Arc::clone(&child));
         child
@@ -108,6 +138,9 @@ impl Children {
 
     /// Reaps the children that have ended, so that no zombie stays.
     pub(super) fn sweep(&self) {
+        if let Ok(mut server) = self.server.try_lock() {
+            server.sweep();
+        }
         let mut running = lock(&self.running);
         let Ok(over) = process::ended(running.iter().map(|child| child.pidfd())) else { return };
         let mut over = over.into_iter();
@@ -117,12 +150,23 @@ impl Children {
         });
     }
 
+    /// The children that run, after [`Children::sweep`].
+    pub(super) fn active(&self) -> Vec<Arc<Child>> {
+        self.sweep();
+        lock(&self.running).clone()
+    }
+
     /// Forgets a child that was seen to end.
     pub(super) fn forget(&self, child: &Arc<Child>) {
         lock(&self.running).retain(|other| !Arc::ptr_eq(other, child));
     }
 
-    fn wait_for_all(&self) {
+    /// What a process does with its children when it exits: daemons are ended, others waited for.
+    pub(super) fn end(&self) {
+        // If a request is under way in another thread, the lifeline ends the server.
+        if let Ok(mut server) = self.server.try_lock() {
+            server.end();
+        }
         let running = lock(&self.running).clone();
         let (daemons, others): (Vec<_>, Vec<_>) = running.into_iter().partition(|c| c.daemon);
         for daemon in &daemons {
@@ -143,7 +187,7 @@ impl Children {
 /// Has this process end its daemons and wait for its other children when it exits normally.
 pub(super) fn wait_at_exit() {
     extern "C" fn at_exit() {
-        children().wait_for_all();
+        children().end();
     }
     static REGISTERED: Once = Once::new();
     // Without memory for the handler nobody is waited for; the lifeline ends daemons all the same.

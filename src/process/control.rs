@@ -21,12 +21,13 @@ use crate::error::Error;
 use crate::error::PanicInfo;
 use crate::message::{decode, encode};
 use crate::sys::memory;
-use crate::sys::process::above_stdio;
+use crate::sys::process::copy_from;
 use crate::sys::takeover::RECORD_BYTES;
 use serde::{Deserialize, Serialize};
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
 const START_AT: u64 = RECORD_BYTES as u64;
@@ -49,6 +50,18 @@ pub(super) struct Start {
     pub(super) lifeline: Option<RawFd>,
     /// The descriptors that the arguments bring along.
     pub(super) handles: Vec<RawFd>,
+    pub(super) surroundings: Surroundings,
+}
+
+/// What the child has yet to change before it begins. Descriptors are named by their places, see
+/// [`Passed`](crate::sys::passed::Passed).
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Surroundings {
+    pub(super) directory: Option<RawFd>,
+    /// `NAME=value`, all of it.
+    pub(super) environment: Option<Vec<CString>>,
+    /// Number, and what to put there.
+    pub(super) puts: Vec<(RawFd, Option<RawFd>)>,
 }
 
 /// What became of the function.
@@ -67,6 +80,7 @@ const NO_ARGUMENTS: u64 = 3;
 const NO_VALUE: u64 = 4;
 const FAILED: u64 = 5;
 
+#[derive(Debug)]
 pub(super) struct Control {
     file: File,
 }
@@ -84,8 +98,9 @@ impl AsFd for Control {
 }
 
 impl Control {
-    /// The parent's: all that the child needs.
+    /// The parent's: all that the child needs. The number of the file is `least` or more.
     pub(super) fn new(
+        least: RawFd,
         record: [u8; RECORD_BYTES],
         start: &Start,
         arguments: &[u8],
@@ -97,7 +112,11 @@ impl Control {
         bytes.resize(HEADER_BYTES as usize, 0);
         bytes.extend(start);
         let write = || {
-            let control = Control::from(above_stdio(memory::memfd("shmkit-process")?)?);
+            let mut file = memory::memfd("shmkit-process")?;
+            if file.as_raw_fd() < least {
+                file = copy_from(least, file.as_fd())?;
+            }
+            let control = Control::from(file);
             control.file.write_all_at(&bytes, 0)?;
             control.file.write_all_at(arguments, bytes.len() as u64)?;
             Ok(control)
@@ -212,12 +231,17 @@ mod tests {
             authkey: AuthKey::new(b"key"),
             lifeline: None,
             handles: vec![7],
+            surroundings: Surroundings {
+                directory: Some(8),
+                environment: Some(vec![c"A=1".into()]),
+                puts: vec![(0, None), (5, Some(9))],
+            },
         }
     }
 
     #[test]
     fn a_child_finds_what_the_parent_wrote() {
-        let control = Control::new([1; RECORD_BYTES], &start(), b"arguments").unwrap();
+        let control = Control::new(3, [1; RECORD_BYTES], &start(), b"arguments").unwrap();
         assert_eq!(control.take().unwrap(), (start(), b"arguments".to_vec()));
         assert_eq!(control.len_bytes().unwrap(), HEADER_BYTES);
         assert_eq!(control.read_report().unwrap(), None);
@@ -226,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_parent_finds_what_the_child_reported() {
-        let control = Control::new([1; RECORD_BYTES], &start(), &[9; 10_000]).unwrap();
+        let control = Control::new(3, [1; RECORD_BYTES], &start(), &[9; 10_000]).unwrap();
         control.take().unwrap();
         let panic = |message: &str| PanicInfo {
             message: message.into(),
@@ -243,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_report_that_names_too_much_is_an_error() {
-        let control = Control::new([1; RECORD_BYTES], &start(), &[]).unwrap();
+        let control = Control::new(3, [1; RECORD_BYTES], &start(), &[]).unwrap();
         control.set_words(REPORT_AT, [0, RETURNED, u64::MAX, 2]).unwrap();
         assert!(control.read_report().is_err());
         control.set_words(REPORT_AT, [0, RETURNED, 0, 1 << 60]).unwrap();

@@ -2,6 +2,7 @@
 
 use super::control::Start;
 use crate::sys::process::{parent_pidfd, wait_for_end};
+use crate::sys::replaced::Replaced;
 #[cfg(feature = "authkey")]
 use crate::sys::socket;
 #[cfg(feature = "authkey")]
@@ -10,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+#[cfg(feature = "authkey")]
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-static CURRENT: OnceLock<Current> = OnceLock::new();
+/// Replaced in a forked child.
+static CURRENT: Replaced<Current> = Replaced::new();
 
 /// This process, see [`current_process`].
 #[derive(Debug)]
@@ -60,7 +63,8 @@ struct Origin {
 #[derive(Clone, Copy, Debug)]
 pub struct Parent(&'static Origin);
 
-/// This process: `MainProcess`, or what [`Process::spawn`](super::Process::spawn) started.
+/// This process: `MainProcess`, or what [`Process::spawn`](super::Process::spawn) started. In a process
+/// that was forked past this crate it is still the one that was forked.
 ///
 /// ```
 /// use shmkit::{Process, current_process};
@@ -211,5 +215,6 @@ pub(super) fn become_child(start: &Start) -> io::Result<()> {
         #[cfg(feature = "authkey")]
         authkey: start.authkey.clone().into(),
     };
-    CURRENT.set(current).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))
+    CURRENT.replace(current);
+    Ok(())
 }

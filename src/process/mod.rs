@@ -34,12 +34,24 @@ mod builder;
 mod child;
 mod control;
 mod current;
+mod family;
+mod launch;
+mod method;
+mod scope;
+mod server;
+mod stdio;
 mod task;
 
 pub use crate::error::{PanicInfo, ProcessError};
 pub use args::Args;
 pub use builder::Builder;
 pub use current::{Current, Parent, cpu_count, current_process, parent_process};
+pub use family::{ChildInfo, active_children};
+pub use method::Method;
+pub use scope::{Scope, scope};
+pub use stdio::Stdio;
+
+pub(crate) use task::{describe, text_of};
 
 use crate::error::Result;
 use crate::message::{Message, decode};
@@ -49,11 +61,12 @@ use child::{Child, children};
 use control::{Control, Report};
 use rustix::process::Signal;
 use std::fmt;
-use std::io;
+use std::io::{self, PipeReader, PipeWriter};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use stdio::Pipes;
 
 /// A task with its data, as a type: what a subclass of Python's `Process` is.
 ///
@@ -98,6 +111,24 @@ pub fn init() {
     takeover::init();
 }
 
+/// As [`init`], from a constructor of an executable in another language.
+///
+/// # Safety
+///
+/// `entry` is the address of the entry of `.init_array` that the C runtime has called with the other
+/// arguments, and that has called this.
+#[doc(hidden)]
+#[expect(unsafe_code, reason = "the caller's promise is handed on")]
+pub unsafe fn init_from(
+    entry: usize,
+    argc: std::ffi::c_int,
+    argv: *const *const std::ffi::c_char,
+    environment: *const *const std::ffi::c_char,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { takeover::init_from(entry, argc, argv, environment) };
+}
+
 /// A started process, which gives back an `R`.
 ///
 /// Any number of threads may use it at once, and every call can be repeated. Dropping it neither
@@ -118,8 +149,8 @@ pub fn init() {
 /// ```
 pub struct Process<R = ()> {
     child: Arc<Child>,
-    control: Control,
-    name: String,
+    control: Arc<Control>,
+    pipes: Pipes,
     #[cfg(feature = "authkey")]
     authkey: current::AuthKey,
     value: PhantomData<fn() -> R>,
@@ -155,6 +186,51 @@ impl Process<()> {
     /// process left). Nothing is left behind then.
     pub fn spawn<A: Args, R: Message>(args: A, function: A::Fn<R>) -> Result<Process<R>> {
         Process::builder().spawn(args, function)
+    }
+
+    /// Copies this process into one that calls `f`; [`Process::join`] gives its value.
+    ///
+    /// `f` may use whatever there is: nothing is encoded but the value. What was printed, and not
+    /// written yet, is written before. The child ends by `_exit`: destructors outside of `f` and exit
+    /// handlers do not run, but what it printed is written, and its own children are ended or waited
+    /// for as at any exit. It has all open files of this process. Shared objects work in both; the end
+    /// of a pipe or ring stays this process's, and tells the child
+    /// [`Error::WrongProcess`](crate::Error::WrongProcess). The time it takes grows with the memory of
+    /// this process, which is slower for a while afterwards, too.
+    ///
+    /// Other than [`Process::spawn`] this needs no take-over, so that it works in a library that a
+    /// foreign program has loaded.
+    ///
+    /// ```
+    /// use shmkit::{Error, Process};
+    ///
+    /// let text = String::from("captured");
+    /// // SAFETY: `text` is all that the child uses.
+    /// match unsafe { Process::fork(|| text.len()) } {
+    ///     Ok(child) => assert_eq!(child.join()?, 8),
+    ///     Err(Error::Threads(others)) => println!("not with {others} other threads"),
+    ///     Err(other) => return Err(other),
+    /// }
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Threads`](crate::Error::Threads) when this process has other threads, which could have
+    /// locked what the child needs (threads of this crate do not count); [`Builder::allow_threads`]
+    /// lets it be done all the same. [`Error::Os`](crate::Error::Os) when the kernel refuses. Nothing
+    /// is left behind then.
+    ///
+    /// # Safety
+    ///
+    /// The child has a copy of everything, also of what there must be only one of. It must use nothing
+    /// whose exclusive owner may be the parent: no guard, loan or `&mut` into memory that both share
+    /// (this crate's, or a shared mapping's), nothing that stands for a thread, no connection whose
+    /// protocol both would speak at once.
+    #[expect(unsafe_code, reason = "a fork is unsafe, and this is where one is asked for")]
+    pub unsafe fn fork<R: Message>(f: impl FnOnce() -> R) -> Result<Process<R>> {
+        // SAFETY: the caller's promise.
+        unsafe { Process::builder().fork(f) }
     }
 
     /// Starts a process that does `task`; [`Process::join`] gives its output.
@@ -246,7 +322,13 @@ impl<R> Process<R> {
     /// The label given to [`Builder::name`], or `Process-1`, `Process-2`, .., `Process-1:1` for the
     /// first child of the first.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.child.name
+    }
+
+    /// How the process was started: as it was asked for, or by [`Method::Spawn`] where there can be no
+    /// fork server.
+    pub fn method(&self) -> Method {
+        self.child.method
     }
 
     /// The key that the process was given, see [`Current::authkey`].
@@ -270,9 +352,8 @@ impl<R> Process<R> {
     /// ([`ProcessError::Unknown`]).
     pub fn exitcode(&self) -> Option<i32> {
         match self.ended() {
-            Ok(Some(Ended::Exited(code))) => Some(code),
-            Ok(Some(Ended::Signaled { signal, .. })) => Some(-signal),
-            Ok(Some(Ended::Unknown) | None) | Err(_) => None,
+            Ok(Some(ended)) => ended.code(),
+            Ok(None) | Err(_) => None,
         }
     }
 
@@ -297,6 +378,22 @@ impl<R> Process<R> {
         Ok(self.child.signal(Signal::KILL)?)
     }
 
+    /// Our end of the pipe to the standard input of the process, once, if it was set up with one
+    /// ([`Stdio::piped`]). The process reads to the end of it when it is dropped.
+    pub fn take_stdin(&self) -> Option<PipeWriter> {
+        self.pipes.writer()
+    }
+
+    /// Our end of the pipe from the standard output of the process, once, if it was set up with one.
+    pub fn take_stdout(&self) -> Option<PipeReader> {
+        self.pipes.reader(1)
+    }
+
+    /// Our end of the pipe from the standard error of the process, once, if it was set up with one.
+    pub fn take_stderr(&self) -> Option<PipeReader> {
+        self.pipes.reader(2)
+    }
+
     /// The process's pidfd, which polls as readable once the process has ended.
     pub fn sentinel(&self) -> BorrowedFd<'_> {
         self.child.pidfd()
@@ -305,6 +402,7 @@ impl<R> Process<R> {
     fn wait(&self, deadline: Option<Instant>) -> Result<Option<Ended>, ProcessError> {
         let ended = self.child.wait(deadline).map_err(ProcessError::Os)?;
         if ended.is_some() {
+            self.child.note_joined();
             children().forget(&self.child);
         }
         Ok(ended.map(|ended| self.known(ended)))
@@ -351,7 +449,7 @@ impl<R> Drop for Process<R> {
 impl<R> fmt::Debug for Process<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Process")
-            .field("name", &self.name)
+            .field("name", &self.name())
             .field("pid", &self.pid())
             .field("daemon", &self.is_daemon())
             .field("exitcode", &self.exitcode())

@@ -12,13 +12,14 @@ use crate::message::{Message, decode, encode};
 use crate::region::transfer;
 use crate::sys::entry::Job;
 use crate::sys::lifeline;
-use crate::sys::takeover::{Boot, Passed, REFUSED};
+use crate::sys::passed::{Passed, enter_directory};
+use crate::sys::takeover::{Boot, REFUSED};
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::CString;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,15 +45,41 @@ impl<A: Args, R: Message> Job for Call<A, R> {
 
 fn run(boot: Boot, call: impl FnOnce(&[u8], Vec<OwnedFd>) -> Report) -> i32 {
     let control = Arc::new(Control::from(boot.control));
-    let prepared = control.take().and_then(|(start, arguments)| {
-        let handles = enter(&boot.passed, &start)?;
+    let prepared = control.take().and_then(|(mut start, arguments)| {
+        let handles = enter(&boot.passed, &mut start)?;
         Ok((arguments, handles))
     });
+    conclude(control, prepared, |(arguments, handles)| call(&arguments, handles))
+}
+
+/// What [`run`] does in a forked child; `let_go` once the child has what it needs of its parent's
+/// descriptors.
+pub(super) fn run_forked<R: Message>(
+    control: Arc<Control>,
+    passed: &Passed,
+    mut start: Start,
+    f: impl FnOnce() -> R,
+    let_go: impl FnOnce(),
+) -> i32 {
+    let prepared = enter(passed, &mut start);
+    let_go();
+    conclude(control, prepared, |_| match encode(&f()) {
+        Ok(value) => Report::Returned(value),
+        Err(why) => Report::NoValue(why),
+    })
+}
+
+/// Calls the function, unless the process could not be prepared for it, and reports.
+fn conclude<T>(
+    control: Arc<Control>,
+    prepared: io::Result<T>,
+    call: impl FnOnce(T) -> Report,
+) -> i32 {
     let (report, code) = match prepared {
         Err(e) => (Report::Failed(e.raw_os_error().unwrap_or(libc::EIO)), REFUSED),
-        Ok((arguments, handles)) => {
+        Ok(prepared) => {
             let panics = watch_panics(Arc::clone(&control));
-            match catch_unwind(AssertUnwindSafe(|| call(&arguments, handles))) {
+            match catch_unwind(AssertUnwindSafe(|| call(prepared))) {
                 Ok(report @ Report::Returned(_)) => (report, 0),
                 Ok(report) => (report, 1),
                 Err(payload) => {
@@ -76,15 +103,25 @@ fn run(boot: Boot, call: impl FnOnce(&[u8], Vec<OwnedFd>) -> Report) -> i32 {
 }
 
 /// Becomes the process that the parent asked for; returns the handles in the arguments.
-fn enter(passed: &Passed, start: &Start) -> io::Result<Vec<OwnedFd>> {
-    if let Some(number) = start.lifeline {
+fn enter(passed: &Passed, start: &mut Start) -> io::Result<Vec<OwnedFd>> {
+    if let Some(place) = start.lifeline {
         // Never dropped: the process hangs on it to its end.
-        std::mem::forget(lifeline::arm(passed.adopt(number)?)?);
+        std::mem::forget(lifeline::arm(passed.adopt(place)?)?);
+    }
+    let surroundings = std::mem::take(&mut start.surroundings);
+    if let Some(place) = surroundings.directory {
+        enter_directory(passed.adopt(place)?.as_fd())?;
+    }
+    for (number, place) in surroundings.puts {
+        passed.put(number, place)?;
+    }
+    if let Some(entries) = surroundings.environment {
+        passed.set_environment(entries);
     }
     become_child(start)?;
     let name = CString::new(start.name.as_str()).map_err(io::Error::other)?;
     rustix::thread::set_name(&name)?;
-    start.handles.iter().map(|number| passed.adopt(*number)).collect()
+    start.handles.iter().map(|place| passed.adopt(*place)).collect()
 }
 
 /// Panics to keep: the last ones, since one that was caught is of no more interest.
@@ -134,7 +171,7 @@ impl Panics {
     }
 }
 
-fn describe(info: &PanicHookInfo<'_>) -> PanicInfo {
+pub(crate) fn describe(info: &PanicHookInfo<'_>) -> PanicInfo {
     let backtrace = Backtrace::capture();
     PanicInfo {
         message: text_of(info.payload()),
@@ -144,7 +181,7 @@ fn describe(info: &PanicHookInfo<'_>) -> PanicInfo {
     }
 }
 
-fn text_of(payload: &(dyn Any + Send)) -> String {
+pub(crate) fn text_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     shorten(text.unwrap_or("a value that is no text").to_string())

@@ -23,8 +23,8 @@ const SLOT_BYTES: usize = 64;
 
 /// A handle to a queue of bytes.
 pub struct ByteQueue {
-    core: Core,
-    joinable: bool,
+    pub(super) core: Core,
+    pub(super) joinable: bool,
 }
 
 /// How a queue of bytes is made.
@@ -38,6 +38,8 @@ pub struct ByteQueueOptions {
     pub heap_bytes: u64,
     /// Whether messages are to be done.
     pub joinable: bool,
+    /// Whether memory for the slots is taken as they are needed.
+    pub grows: bool,
     /// What the messages are.
     pub element: Element,
 }
@@ -45,10 +47,12 @@ pub struct ByteQueueOptions {
 impl ByteQueue {
     /// Makes a queue.
     pub fn create(place: Place<'_>, options: ByteQueueOptions) -> Result<ByteQueue> {
-        let ByteQueueOptions { capacity, inline_bytes, heap_bytes, joinable, element } = options;
+        let ByteQueueOptions { capacity, inline_bytes, heap_bytes, joinable, grows, element } =
+            options;
         let inline_bytes = inline_bytes.min(super::options::INLINE_BYTES_MAX);
         let stride = (HEAD_BYTES + inline_bytes).next_multiple_of(SLOT_BYTES) as u32;
-        let shape = Shape { capacity: capacity as u64, stride, heap_bytes };
+        let chunk = if grows { super::options::chunk_for(stride) } else { 0 };
+        let shape = Shape { capacity: capacity as u64, stride, chunk, heap_bytes };
         let kind = if joinable { Kind::JoinableQueue } else { Kind::Queue };
         Ok(ByteQueue { core: Core::create(place, kind, element, shape)?, joinable })
     }

@@ -100,6 +100,7 @@ enum Stop {
     Disconnected,
     Corrupt,
     Detached,
+    NoMemory,
 }
 
 impl Core {
@@ -110,7 +111,7 @@ impl Core {
         shape: Shape,
     ) -> Result<Core> {
         let (object, first) = layout::create(place, kind, element, shape)?;
-        Core::on(object, Some(first))
+        Core::on(object, first)
     }
 
     pub(super) fn open<'a>(
@@ -463,6 +464,9 @@ impl Core {
                 Err(PutError::Os(io::Error::other(Error::Corrupt("messages of a queue"))))
             }
             Some(Err(Stop::Detached)) => Err(refused_put(self.why_detached())),
+            Some(Err(Stop::NoMemory)) => {
+                Err(refused_put(self.ring.why_no_memory().err().unwrap_or(Error::NoSpace)))
+            }
             None if deadline == Deadline::Now => Err(PutError::Full(())),
             None => Err(PutError::Timeout(())),
         }
@@ -485,7 +489,7 @@ impl Core {
             }
             Some(Err(Stop::Disconnected)) => Err(GetError::Disconnected),
             Some(Err(Stop::Corrupt)) => Err(GetError::Corrupt),
-            Some(Err(Stop::Detached)) => Err(refused_get(self.why_detached())),
+            Some(Err(Stop::Detached | Stop::NoMemory)) => Err(refused_get(self.why_detached())),
             None if deadline == Deadline::Now => Err(GetError::Empty),
             None => Err(GetError::Timeout),
         }
@@ -511,6 +515,7 @@ impl Core {
             Err(Refusal::Closed) => Ok(Err(Stop::Disconnected)),
             Err(Refusal::Corrupt) => Ok(Err(Stop::Corrupt)),
             Err(Refusal::Detached) => Ok(Err(Stop::Detached)),
+            Err(Refusal::NoMemory) => Ok(Err(Stop::NoMemory)),
             Err(Refusal::Empty) if is_over() => Ok(Err(Stop::Disconnected)),
             Err(why) => Err(why),
         };

@@ -81,6 +81,26 @@ impl<T> JoinableQueue<T> {
         QueueOptions::new(capacity).joinable()
     }
 
+    /// Makes a queue that grows as messages are put and shrinks as they are done, as
+    /// [`Queue::unbounded`](crate::Queue::unbounded) does and within its limits.
+    ///
+    /// # Errors
+    ///
+    /// As [`QueueOptions::queue`].
+    ///
+    /// ```
+    /// let queue = shmkit::JoinableQueue::unbounded()?;
+    /// queue.put_many((0..5000u32).collect())?;
+    /// while let Ok(job) = queue.try_get() {
+    ///     job.done();
+    /// }
+    /// queue.join()?;
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn unbounded() -> Result<JoinableQueue<T>, Error> {
+        QueueOptions::unbounded().joinable()
+    }
+
     /// Makes a queue that unrelated processes of the same user find by `name`.
     ///
     /// # Errors
@@ -140,7 +160,9 @@ impl<T> JoinableQueue<T> {
         self.len() == 0
     }
 
-    /// Whether there is no room for a message. May go stale at once; exact while nobody puts or gets.
+    /// Whether there are as many messages as the queue holds. May go stale at once; exact while nobody puts
+    /// or gets. A message that somebody has borrowed is not counted, but its place is in use: a put whose
+    /// turn it is to use it waits although this says no.
     pub fn is_full(&self) -> bool {
         self.core.is_full()
     }

@@ -29,6 +29,7 @@ pub use queue::Queue;
 
 #[cfg(feature = "serde")]
 mod passing {
+    use super::bytes::ByteQueue;
     use super::core::Core;
     use super::{JoinableQueue, Queue};
     use crate::region::{Element, Kind, Object};
@@ -47,7 +48,23 @@ mod passing {
             element: Element,
         ) -> Result<Core, D::Error> {
             let arrival = Object::receive(deserializer, kind, element)?;
-            Core::on(arrival.object, Some(arrival.carrier)).map_err(D::Error::custom)
+            Core::on(arrival.object, arrival.carrier).map_err(D::Error::custom)
+        }
+    }
+
+    impl Serialize for ByteQueue {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.core.send(serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for ByteQueue {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let kinds = &[Kind::Queue, Kind::JoinableQueue];
+            let arrival = Object::receive_any(deserializer, kinds, Element::ANY)?;
+            let joinable = arrival.object.is(Kind::JoinableQueue);
+            let core = Core::on(arrival.object, arrival.carrier).map_err(D::Error::custom)?;
+            Ok(ByteQueue { core, joinable })
         }
     }
 

@@ -16,6 +16,15 @@ const OWNING_SLOT_BYTES: usize = 256;
 pub(super) const INLINE_BYTES_MAX: usize = 1 << 30;
 /// Address space for longer messages by default: several of 16 MiB.
 const HEAP_BYTES: u64 = 128 << 20;
+/// The messages that an unbounded queue holds at most, and the bytes of those that are long. Somebody has
+/// to be told when nobody gets them, before the machine runs out of memory.
+const UNBOUNDED: usize = 1_000_000;
+const UNBOUNDED_HEAP_BYTES: u64 = 1 << 30;
+/// A queue grows by so many bytes at least, and by so many slots.
+const CHUNK_BYTES: usize = 64 << 10;
+const CHUNK_SLOTS: usize = 16;
+/// The same in a manager.
+const KEYED_HEAP_BYTES: u64 = 16 << 20;
 
 /// How a queue is made, where the defaults do not do.
 ///
@@ -29,6 +38,7 @@ const HEAP_BYTES: u64 = 128 << 20;
 #[derive(Clone, Copy, Debug)]
 pub struct QueueOptions<'a> {
     capacity: usize,
+    grows: bool,
     inline_bytes: Option<usize>,
     heap_bytes: Option<u64>,
     place: Place<'a>,
@@ -37,7 +47,44 @@ pub struct QueueOptions<'a> {
 impl<'a> QueueOptions<'a> {
     /// A queue for up to `capacity` messages.
     pub fn new(capacity: usize) -> QueueOptions<'a> {
-        QueueOptions { capacity, inline_bytes: None, heap_bytes: None, place: Place::Anonymous }
+        QueueOptions {
+            capacity,
+            grows: false,
+            inline_bytes: None,
+            heap_bytes: None,
+            place: Place::Anonymous,
+        }
+    }
+
+    /// A queue that grows, for up to 1,000,000 messages: see [`Queue::unbounded`].
+    ///
+    /// ```
+    /// use shmkit::{Queue, QueueOptions};
+    ///
+    /// let queue: Queue<u64> = QueueOptions::unbounded().queue()?;
+    /// queue.put_many((0..5000).collect())?;
+    /// assert_eq!(queue.len(), 5000);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn unbounded() -> QueueOptions<'a> {
+        let options = QueueOptions::new(UNBOUNDED).growing();
+        QueueOptions { heap_bytes: Some(UNBOUNDED_HEAP_BYTES), ..options }
+    }
+
+    /// Lets the queue take its memory as it grows, and give it back as it is drained, instead of having
+    /// all of it from the start: for a capacity that is there for bad times only.
+    ///
+    /// ```
+    /// use shmkit::{PutError, Queue, QueueOptions};
+    ///
+    /// let queue: Queue<u32> = QueueOptions::new(100_000).growing().queue()?;
+    /// queue.put_many((0..100_000).collect())?;
+    /// assert!(matches!(queue.try_put(7), Err(PutError::Full(7))));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn growing(mut self) -> Self {
+        self.grows = true;
+        self
     }
 
     /// The longest message, encoded, that has a place in the queue itself; a longer one lies beside
@@ -81,6 +128,13 @@ impl<'a> QueueOptions<'a> {
         self
     }
 
+    /// Makes the queue in a region under a key, or opens the one that is there.
+    #[cfg(feature = "serde")]
+    pub(crate) fn keyed(mut self, region: &'a Region, key: &'a str) -> Self {
+        self.place = Place::Keyed(region, key);
+        self
+    }
+
     /// Makes the queue.
     ///
     /// # Errors
@@ -110,12 +164,19 @@ impl<'a> QueueOptions<'a> {
         }
         let stride = (HEAD_BYTES + inline_bytes).next_multiple_of(SLOT_BYTES) as u32;
         let heap_bytes = self.heap_bytes.unwrap_or(match self.place {
-            Place::In(_) | Place::Keyed(..) => 0,
+            Place::In(_) => 0,
+            Place::Keyed(..) | Place::Fresh(..) => KEYED_HEAP_BYTES,
             Place::Anonymous | Place::Named(_) => HEAP_BYTES,
         });
-        let shape = Shape { capacity: self.capacity as u64, stride, heap_bytes };
+        let chunk = if self.grows { chunk_for(stride) } else { 0 };
+        let shape = Shape { capacity: self.capacity as u64, stride, chunk, heap_bytes };
         Core::create(self.place, kind, Element::message::<T>(), shape)
     }
+}
+
+/// The slots by which a queue grows that has slots of this size.
+pub(super) fn chunk_for(stride: u32) -> u32 {
+    CHUNK_BYTES.div_ceil(stride as usize).next_power_of_two().max(CHUNK_SLOTS) as u32
 }
 
 /// Room for a `T` as it is encoded, where numbers may grow by half, so that a slot is a power of two.

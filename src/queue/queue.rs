@@ -80,6 +80,36 @@ impl<T> Queue<T> {
         QueueOptions::new(capacity).queue()
     }
 
+    /// Makes a queue that grows as messages are put and shrinks as they are got, in a region of its own,
+    /// without a name.
+    ///
+    /// Unbounded it is as far as memory goes, and so that a queue which nobody empties does not take the
+    /// machine down, it has a cap: 1,000,000 messages, and 1 GiB for all messages together that are longer
+    /// than [`Queue::inline_bytes`]. Beyond that puts wait, or are told [`PutError::Full`];
+    /// [`QueueOptions::growing`] and [`QueueOptions::heap_bytes`] set other limits. If there is no memory
+    /// before, a put ends with [`PutError::Os`].
+    ///
+    /// A message takes a slot (64 bytes for a number, 256 for a type with strings in it) while it is in the
+    /// queue. Memory comes in chunks of 64 to 128 KiB, and goes when a chunk is drained, but for 1 MiB that
+    /// is kept for the next messages and 8 bytes for each slot that was used once, which come to 8 MiB at
+    /// most.
+    ///
+    /// # Errors
+    ///
+    /// As [`QueueOptions::queue`].
+    ///
+    /// ```
+    /// let queue = shmkit::Queue::unbounded()?;
+    /// for n in 0..10_000u32 {
+    ///     queue.put(n)?; // never waits
+    /// }
+    /// assert!(queue.len() == 10_000 && queue.get()? == 0);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
+    pub fn unbounded() -> Result<Queue<T>, Error> {
+        QueueOptions::unbounded().queue()
+    }
+
     /// Makes a queue that unrelated processes of the same user find by `name`.
     ///
     /// # Errors
@@ -136,7 +166,9 @@ impl<T> Queue<T> {
         self.len() == 0
     }
 
-    /// Whether there is no room for a message. May go stale at once; exact while nobody puts or gets.
+    /// Whether there are as many messages as the queue holds. May go stale at once; exact while nobody puts
+    /// or gets. A message that somebody has borrowed is not counted, but its place is in use: a put whose
+    /// turn it is to use it waits although this says no.
     pub fn is_full(&self) -> bool {
         self.core.is_full()
     }

@@ -376,9 +376,9 @@ mod tests {
         (bytes.unwrap(), outgoing)
     }
 
-    /// Naps until half a minute has passed.
+    /// Naps until two minutes have passed.
     fn patience() -> impl FnMut() -> Option<Duration> {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         move || (Instant::now() < end).then_some(Duration::from_millis(5))
     }
 

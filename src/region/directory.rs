@@ -2,18 +2,24 @@
 //!
 //! ```text
 //! block   entry 0 | entry 1 | entry 2 | link        128 bytes each; a block has 4 entries
-//! entry   0      4     8       16     24   32         36          40        48   64
-//!         state  kind  offset  bytes  len  elem_size  elem_align  elem_tag  key  owners[4]
+//! entry   0      4     6        8       16     24   32         36          40        48
+//!         state  kind  key_len  offset  bytes  len  elem_size  elem_align  elem_tag  owners[5]
 //! owners  first_words  stride_bytes  count  form     16 bytes each
 //! ```
+//!
+//! An object that was made under a key has its bytes right before it, on lines of their own, padded
+//! with zeros. All other objects have no key: length 0.
 //!
 //! - D1. Entries are appended under the lock on `CHANGE`; `state` goes from EMPTY to READY once, by
 //!   one Release store, when the object is complete. A killed creator leaves an EMPTY entry that
 //!   has an offset; the next one gives what lies behind it back to the kernel and starts afresh.
 //! - D2. READY entries lie in the order of their offsets and do not overlap. The end of the last
-//!   one is the start of the free space, so there is no allocation word that a kill could tear.
-//! - D3. No two READY entries have the same key, but many have none (0).
-//! - D4. The last entry of a block is EMPTY or a link to the next block, which lies behind it.
+//!   one is the start of the free space, so there is no allocation word that a kill could tear. (The
+//!   key of an object lies in what is free before it.)
+//! - D3. The last entry of a block is EMPTY or a link to the next block, which lies behind it.
+//!
+//! - D4. No two READY entries have the same key: who makes an object under a key looks for it under
+//!   the lock. So a key comes with its object, by one store, or not at all.
 //!
 //! | edge | Release | Acquire | then visible |
 //! |---|---|---|---|
@@ -24,22 +30,25 @@
 
 use super::header::{Geometry, LINE_BYTES};
 use super::id::{ID_MASK, NUMBER_BITS, NUMBER_DEAD, ParticipantId};
-use super::view::{Shared, View};
+use super::view::{Shared, View, Word};
 use crate::error::{Error, Result};
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 
 const ENTRIES: usize = 4;
 pub(crate) const BLOCK_BYTES: u64 = size_of::<Block>() as u64;
-const OWNER_TABLES: usize = 4;
+const OWNER_TABLES: usize = 5;
 
 /// `state` of an entry; anything else is EMPTY.
 const READY: u32 = 1;
 /// Kind of the entry that holds the next block.
-const KIND_LINK: u32 = u32::MAX;
+const KIND_LINK: u32 = KIND_MASK;
+/// The part of a word that says the kind.
+const KIND_MASK: u32 = 0xffff;
 
 /// How an owner field lies in its word.
 const FORM_ID: u32 = 1; // low 30 bits of a u32: a whole id
 const FORM_NUMBER: u32 = 2; // 13 bits of a u64, from bit `form >> 8`: a number
+const FORM_BACKED_NUMBER: u32 = 3; // the same, where not all words need have memory
 
 #[repr(C)]
 struct RawOwners {
@@ -50,22 +59,41 @@ struct RawOwners {
 }
 
 #[repr(C)]
-struct RawEntry {
+pub(super) struct RawEntry {
     state: AtomicU32,
-    kind: AtomicU32,
-    offset: AtomicU64,
-    bytes: AtomicU64,
-    len: AtomicU64,
+    /// The kind, 16 bits, and the length of the key in bytes.
+    kind_and_key: AtomicU32,
+    pub(super) offset: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    pub(super) len: AtomicU64,
     elem_size: AtomicU32,
     elem_align: AtomicU32,
     elem_tag: AtomicU64,
-    key: [AtomicU64; 2],
     owners: [RawOwners; OWNER_TABLES],
 }
 
+impl RawEntry {
+    /// Relaxed: read under the lock on `CHANGE`.
+    pub(super) fn set_element(&self, element: Element) {
+        self.elem_size.store(element.size, Relaxed);
+        self.elem_align.store(element.align, Relaxed);
+        self.elem_tag.store(element.tag, Relaxed);
+    }
+
+    /// Relaxed, both: ordered by the Acquire of `state` (list).
+    fn kind(&self) -> u32 {
+        self.kind_and_key.load(Relaxed) & KIND_MASK
+    }
+
+    fn key_len(&self) -> usize {
+        (self.kind_and_key.load(Relaxed) >> 16) as usize
+    }
+}
+
 const _: () = {
+    assert!(KEY_BYTES_MAX <= KIND_MASK as usize);
     assert!(size_of::<RawEntry>() == 128);
-    assert!(std::mem::offset_of!(RawEntry, owners) == 64);
+    assert!(std::mem::offset_of!(RawEntry, owners) == 48);
 };
 
 #[repr(C)]
@@ -145,22 +173,12 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     })
 }
 
-/// The name of an object in its region, as it stands in an entry: a hash that no two names share
-/// by chance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Key([u64; 2]);
+/// The longest key of an object.
+pub(crate) const KEY_BYTES_MAX: usize = 1024;
 
-impl Key {
-    /// The key of this name, for which the same rules hold as for the names of regions.
-    pub(crate) fn of(name: &str) -> Result<Key> {
-        super::name::path(name)?;
-        // FNV-1a, 128 bits.
-        let hash =
-            name.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
-                (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-            });
-        Ok(Key([hash as u64, (hash >> 64) as u64 | 1])) // never 0
-    }
+/// The room of a key: whole lines.
+fn key_span(len: usize) -> u64 {
+    (len as u64).next_multiple_of(LINE_BYTES)
 }
 
 /// Where an object keeps participant ids: `count` words from `first_bytes` on (relative to the
@@ -180,6 +198,9 @@ pub(crate) enum OwnerField {
     Id,
     /// 13 bits of a `u64`, from bit `shift` on, are a number.
     Number { shift: u32 },
+    /// The same; and the `u64` before the first word says how many of the words, from the first on, have
+    /// memory: no other has ever been used.
+    BackedNumber { shift: u32 },
 }
 
 /// What is written in an entry.
@@ -190,7 +211,6 @@ pub(crate) struct Entry {
     pub(crate) bytes: u64,
     pub(crate) len: u64,
     pub(crate) element: Element,
-    pub(crate) key: Option<Key>,
 }
 
 /// The directory of one mapping.
@@ -210,7 +230,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    /// The blocks in order. A link that does not lead on (D4) ends them, so that they end.
+    /// The blocks in order. A link that does not lead on (D3) ends them, so that they end.
     fn blocks(&self) -> impl Iterator<Item = &'a Block> + use<'a> {
         let view = self.view;
         let mut at = Some(self.first_block);
@@ -219,10 +239,54 @@ impl<'a> Directory<'a> {
             let block: &Block = view.at(here).ok()?;
             let last = &block.entries[ENTRIES - 1];
             // list: Acquire, for the offset of the link and the block behind it.
-            let linked = last.state.load(Acquire) == READY && last.kind.load(Relaxed) == KIND_LINK;
+            let linked = last.state.load(Acquire) == READY && last.kind() == KIND_LINK;
             at = linked.then(|| last.offset.load(Relaxed)).filter(|next| *next > here);
             Some(block)
         })
+    }
+
+    /// The objects of one kind, in order.
+    pub(super) fn of_kind(&self, kind: u32) -> impl Iterator<Item = &'a RawEntry> + use<'a> {
+        self.objects().filter(move |raw| raw.kind() == kind)
+    }
+
+    /// The number of the object that was made under `key`.
+    pub(crate) fn find(&self, key: &str) -> Option<u32> {
+        let is_it = |raw: &RawEntry| {
+            raw.key_len() == key.len() && self.key(raw).is_some_and(|found| found == key)
+        };
+        self.objects().position(is_it).map(|index| index as u32)
+    }
+
+    /// The keys of all objects that have one, with their kinds, in the order of their making.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (String, u32)> {
+        self.objects().filter_map(|raw| Some((self.key(raw)?, raw.kind())))
+    }
+
+    /// The key of an object.
+    fn key(&self, raw: &RawEntry) -> Option<String> {
+        let len = raw.key_len();
+        if !(1..=KEY_BYTES_MAX).contains(&len) {
+            return None;
+        }
+        let at = raw.offset.load(Relaxed).checked_sub(key_span(len))?;
+        let mut bytes = Vec::new();
+        for word in 0..len.div_ceil(8) as u64 {
+            bytes.extend_from_slice(&self.view.at::<Word>(at + word * 8).ok()?.get().to_ne_bytes());
+        }
+        bytes.truncate(len);
+        String::from_utf8(bytes).ok()
+    }
+
+    /// Writes a key before the object at `offset`.
+    fn note_key(&self, key: &str, offset: u64) -> Result<()> {
+        let at = offset - key_span(key.len());
+        for (word, bytes) in key.as_bytes().chunks(8).enumerate() {
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            self.view.at::<Word>(at + word as u64 * 8)?.put(u64::from_ne_bytes(padded));
+        }
+        Ok(())
     }
 
     /// All READY entries in order, links included.
@@ -234,7 +298,7 @@ impl<'a> Directory<'a> {
 
     /// The objects in order.
     fn objects(&self) -> impl Iterator<Item = &'a RawEntry> + use<'a> {
-        self.listed().filter(|raw| raw.kind.load(Relaxed) != KIND_LINK)
+        self.listed().filter(|raw| raw.kind() != KIND_LINK)
     }
 
     /// The entry with this number, counted over all blocks.
@@ -243,16 +307,10 @@ impl<'a> Directory<'a> {
         self.read(raw.ok_or(Error::Corrupt("number of an object"))?)
     }
 
-    /// The number of the entry with this key.
-    pub(crate) fn find(&self, key: Key) -> Result<u32> {
-        let index = self.objects().position(|raw| key_of(raw) == Some(key));
-        index.map(|index| index as u32).ok_or(Error::NotFound)
-    }
-
     /// Reads an entry and checks its bounds. Relaxed: ordered by the Acquire of `state` (list).
-    fn read(&self, place: &RawEntry) -> Result<Entry> {
+    pub(super) fn read(&self, place: &RawEntry) -> Result<Entry> {
         let entry = Entry {
-            kind: place.kind.load(Relaxed),
+            kind: place.kind(),
             offset: place.offset.load(Relaxed),
             bytes: place.bytes.load(Relaxed),
             len: place.len.load(Relaxed),
@@ -261,7 +319,6 @@ impl<'a> Directory<'a> {
                 align: place.elem_align.load(Relaxed),
                 tag: place.elem_tag.load(Relaxed),
             },
-            key: key_of(place),
         };
         if entry.offset < self.objects_offset {
             return Err(Error::Corrupt("offset of an object"));
@@ -282,21 +339,19 @@ impl<'a> Directory<'a> {
         if fits { Ok(offset) } else { Err(Error::NoSpace) }
     }
 
-    /// Appends an object: finds room, lets `fill` complete it, and lists it. Returns the number of the entry.
+    /// Appends an object, under `key` if that is not empty: finds room, lets `fill` complete it, and lists it. Returns the number of the entry.
     ///
     /// `clear` makes everything from an offset on read as zero; `back` puts memory behind a new
     /// block. Call under the `CHANGE` lock.
     pub(crate) fn append(
         &self,
         mut entry: Entry,
+        key: &str,
         owners: &[OwnerWords],
         clear: impl Fn(u64) -> Result<()>,
         back: impl Fn(u64, u64) -> Result<()>,
         fill: impl FnOnce(Entry) -> Result<()>,
     ) -> Result<u32> {
-        if entry.key.is_some_and(|key| self.find(key).is_ok()) {
-            return Err(Error::Exists); // D3
-        }
         let block = self.blocks().last().ok_or(Error::Corrupt("directory"))?;
         let is_empty = |raw: &&RawEntry| raw.state.load(Acquire) != READY; // list
         let mut place = block.entries.iter().find(is_empty).ok_or(Error::Corrupt("directory"))?;
@@ -305,14 +360,21 @@ impl<'a> Directory<'a> {
             Self::claim(place, offset, &clear)?;
             back(offset, BLOCK_BYTES)?;
             let next: &Block = self.view.at(offset)?;
-            let link = Entry { kind: KIND_LINK, offset, bytes: BLOCK_BYTES, key: None, ..entry };
-            Self::list(place, &link, &[]);
+            let link = Entry { kind: KIND_LINK, offset, bytes: BLOCK_BYTES, ..entry };
+            Self::list(place, &link, "", &[]);
             place = &next.entries[0];
         }
-        entry.offset = self.free_space(entry.bytes)?;
-        Self::claim(place, entry.offset, &clear)?;
+        let key_bytes = key_span(key.len());
+        let bytes = entry.bytes.checked_add(key_bytes).ok_or(Error::NoSpace)?;
+        let start = self.free_space(bytes)?;
+        Self::claim(place, start, &clear)?;
+        entry.offset = start + key_bytes;
+        if key_bytes != 0 {
+            back(start, key_bytes)?;
+            self.note_key(key, entry.offset)?;
+        }
         fill(entry)?;
-        Self::list(place, &entry, owners);
+        Self::list(place, &entry, key, owners);
         let index = self.objects().position(|raw| std::ptr::eq(raw, place));
         index.map(|index| index as u32).ok_or(Error::Corrupt("directory"))
     }
@@ -327,19 +389,14 @@ impl<'a> Directory<'a> {
         Ok(())
     }
 
-    fn list(place: &RawEntry, entry: &Entry, owners: &[OwnerWords]) {
+    fn list(place: &RawEntry, entry: &Entry, key: &str, owners: &[OwnerWords]) {
         debug_assert!(owners.len() <= OWNER_TABLES);
         // Relaxed: published by the Release of `state`.
-        place.kind.store(entry.kind, Relaxed);
+        place.kind_and_key.store(entry.kind | (key.len() as u32) << 16, Relaxed);
         place.offset.store(entry.offset, Relaxed);
         place.bytes.store(entry.bytes, Relaxed);
         place.len.store(entry.len, Relaxed);
-        place.elem_size.store(entry.element.size, Relaxed);
-        place.elem_align.store(entry.element.align, Relaxed);
-        place.elem_tag.store(entry.element.tag, Relaxed);
-        for (word, half) in place.key.iter().zip(entry.key.map_or([0; 2], |key| key.0)) {
-            word.store(half, Relaxed);
-        }
+        place.set_element(entry.element);
         for (index, raw) in place.owners.iter().enumerate() {
             let words = owners.get(index);
             raw.first_words.store(words.map_or(0, |o| (o.first_bytes / 4) as u32), Relaxed);
@@ -348,6 +405,7 @@ impl<'a> Directory<'a> {
             let form = words.map_or(0, |o| match o.field {
                 OwnerField::Id => FORM_ID,
                 OwnerField::Number { shift } => FORM_NUMBER | shift << 8,
+                OwnerField::BackedNumber { shift } => FORM_BACKED_NUMBER | shift << 8,
             });
             raw.form.store(form, Relaxed);
         }
@@ -369,21 +427,24 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// The key of an entry. Relaxed: ordered by the Acquire of `state` (list).
-fn key_of(raw: &RawEntry) -> Option<Key> {
-    let key = [raw.key[0].load(Relaxed), raw.key[1].load(Relaxed)];
-    (key != [0; 2]).then_some(Key(key))
-}
-
 fn sweep_table(object: View<'_>, raw: &RawOwners, number: u32) {
     let first = u64::from(raw.first_words.load(Relaxed)) * 4;
     let stride = u64::from(raw.stride_bytes.load(Relaxed));
     let form = raw.form.load(Relaxed);
-    for index in 0..u64::from(raw.count.load(Relaxed)) {
+    let mut count = u64::from(raw.count.load(Relaxed));
+    if form & 0xff == FORM_BACKED_NUMBER {
+        let Some(Ok(backed)) = first.checked_sub(8).map(|at| object.at::<Word64>(at)) else {
+            return;
+        };
+        // Acquire: a word that names the dead was counted before it was written, and who has read
+        // that it does is seen to have read it (sweep).
+        count = count.min(backed.0.load(Acquire));
+    }
+    for index in 0..count {
         let at = first + index * stride;
         let swept = match form & 0xff {
             FORM_ID => object.at::<Word32>(at).map(|word| sweep_id(&word.0, number)),
-            FORM_NUMBER => {
+            FORM_NUMBER | FORM_BACKED_NUMBER => {
                 object.at::<Word64>(at).map(|word| sweep_number(&word.0, form >> 8, number))
             }
             _ => return,

@@ -24,6 +24,16 @@ pub(crate) enum Kind {
     BoundedSemaphore = 17,
     Queue = 18,
     JoinableQueue = 19,
+    /// The memory of a manager's containers, and the region that it is in.
+    Manager = 20,
+    Dict = 21,
+    List = 22,
+    Namespace = 23,
+    Pool = 24,
+    /// Bare memory.
+    Block = 30,
+    /// The name of some.
+    BlockName = 31,
 }
 
 impl Kind {
@@ -49,6 +59,13 @@ impl Kind {
             17 => "bounded semaphore",
             18 => "queue",
             19 => "joinable queue",
+            20 => "manager",
+            21 => "dict",
+            22 => "list",
+            23 => "namespace",
+            24 => "pool",
+            30 => "block of memory",
+            31 => "name of a block",
             _ => return format!("object of kind {number}"),
         };
         name.to_owned()

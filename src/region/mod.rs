@@ -3,6 +3,7 @@
 //! A [`Region`] is a file in memory with a header, a table of participants and a directory of
 //! objects. Every shared object lives in one: in a region of its own, or packed with others.
 
+mod block;
 pub(crate) mod courier;
 #[cfg(feature = "serde")]
 pub(crate) mod deposit;
@@ -32,7 +33,7 @@ pub use object::{Address, Place};
 pub(crate) use object::{Object, Pinned, PinnedSlice, Spec};
 #[cfg(feature = "serde")]
 pub(crate) use transfer::Arrival;
-pub(crate) use view::{Flag, Shared};
+pub(crate) use view::{Flag, Shared, Word};
 
 /// How many children this process has seen to end: a hint that somebody may have died.
 pub(crate) fn children_reaped() -> u32 {
@@ -163,6 +164,13 @@ impl RegionOptions {
         Ok(Region { mapping })
     }
 
+    /// The same with room for `bytes` more.
+    #[cfg(feature = "serde")]
+    pub(crate) fn and(mut self, bytes: u64) -> RegionOptions {
+        self.object_bytes = self.object_bytes.saturating_add(bytes);
+        self
+    }
+
     fn unpublished(self, place: Place<'_>, kind: Kind) -> Result<Arc<Mapping>> {
         let backing = match place {
             Place::Named(name) => {
@@ -249,10 +257,6 @@ impl Region {
     fn join_named(name: &str) -> Result<Arc<Mapping>> {
         let path = name::path(name)?;
         Mapping::join(name::open(&path)?, Some(path), None)
-    }
-
-    fn unpublished(place: Place<'_>, kind: Kind, object_bytes: u64) -> Result<Arc<Mapping>> {
-        RegionOptions::new(object_bytes).unpublished(place, kind)
     }
 
     fn mapping(&self) -> &Arc<Mapping> {

@@ -2,12 +2,12 @@
 
 #![allow(unsafe_code)]
 
-use super::Region;
-use super::directory::{Element, Entry, Key, OwnerWords};
+use super::directory::{Element, Entry, KEY_BYTES_MAX, OwnerWords};
 use super::header::DEFAULT_PARTICIPANTS;
 use super::kind::Kind;
 use super::mapping::{Attached, Mapping};
 use super::view::{Shared, View};
+use super::{Region, RegionOptions};
 use crate::error::{Error, Result};
 use crate::sys::memory;
 use std::ops::Deref;
@@ -23,8 +23,10 @@ pub enum Place<'a> {
     Named(&'a str),
     /// A region with others.
     In(&'a Region),
-    /// A region with others, in which this name leads to it.
+    /// In a region with others, under this key; what is there under the key already is opened.
     Keyed(&'a Region, &'a str),
+    /// In a region with others, under this key, which nothing has.
+    Fresh(&'a Region, &'a str),
 }
 
 /// Where an object is that has a name.
@@ -32,7 +34,7 @@ pub enum Place<'a> {
 pub enum Address<'a> {
     /// Alone in the region of this name.
     Named(&'a str),
-    /// With others in a region, where it was made as [`Place::Keyed`].
+    /// With others in a region, under this key.
     In(&'a Region, &'a str),
 }
 
@@ -46,7 +48,9 @@ impl Place<'_> {
     /// How many participants the region of the object has.
     pub(crate) fn participants(self) -> u32 {
         match self {
-            Place::In(region) | Place::Keyed(region, _) => region.mapping().geometry().participants,
+            Place::In(region) | Place::Keyed(region, _) | Place::Fresh(region, _) => {
+                region.mapping().geometry().participants
+            }
             Place::Anonymous | Place::Named(_) => DEFAULT_PARTICIPANTS,
         }
     }
@@ -76,47 +80,111 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// Makes an object. Its memory is zero; `init` sees it before anybody else does.
+    /// Makes an object. Its memory is zero; `init` sees it before anybody else does. Under a key
+    /// that is taken, opens the object that has it.
     pub(crate) fn create(
         place: Place<'_>,
         spec: &Spec<'_>,
         init: impl FnOnce(&Object) -> Result<()>,
     ) -> Result<Object> {
         match place {
-            Place::In(region) => return Object::append(region.mapping(), spec, None, init),
-            Place::Keyed(region, key) => {
-                let key = Some(Key::of(key)?);
-                return Object::append(region.mapping(), spec, key, init);
+            Place::In(region) => Object::append(region.mapping(), "", spec, init),
+            Place::Keyed(region, key) | Place::Fresh(region, key) => {
+                if key.is_empty() || key.len() > KEY_BYTES_MAX {
+                    return Err(Error::InvalidArgument("a key has 1 to 1024 bytes"));
+                }
+                let is_fresh = matches!(place, Place::Fresh(..));
+                match Object::keyed(region, key) {
+                    Some(_) if is_fresh => Err(Error::Exists),
+                    Some(index) => {
+                        let mapping = Arc::clone(region.mapping());
+                        Object::at_index(mapping, index, spec.kind, spec.element)
+                    }
+                    None if is_fresh => Object::append_fresh(region.mapping(), key, spec, init),
+                    None => Object::append(region.mapping(), key, spec, init),
+                }
             }
-            Place::Anonymous | Place::Named(_) => {}
+            Place::Anonymous | Place::Named(_) => {
+                Object::create_first(place, spec, RegionOptions::new(spec.bytes), init)
+            }
         }
-        let mapping = Region::unpublished(place, spec.kind, spec.bytes)?;
-        let object = Object::append(&mapping, spec, None, init)?;
+    }
+
+    /// Makes an object that is the first of a region of its own, which may have room for others.
+    pub(crate) fn create_first(
+        place: Place<'_>,
+        spec: &Spec<'_>,
+        region: RegionOptions,
+        init: impl FnOnce(&Object) -> Result<()>,
+    ) -> Result<Object> {
+        let mapping = region.unpublished(place, spec.kind)?;
+        let object = Object::append(&mapping, "", spec, init)?;
         mapping.publish()?;
         Ok(object)
     }
 
+    /// The number of the object that was made under `key`.
+    pub(crate) fn keyed(region: &Region, key: &str) -> Option<u32> {
+        region.mapping().directory().find(key)
+    }
+
+    /// The keys in a region, with the kinds of what was made under them.
+    pub(crate) fn keys(region: &Region) -> Vec<(String, u32)> {
+        region.mapping().directory().keys().collect()
+    }
+
+    /// The region of the object.
+    pub(crate) fn region(&self) -> Region {
+        Region::from_mapping(Arc::clone(&self.mapping))
+    }
+
     fn append(
         mapping: &Arc<Mapping>,
+        key: &str,
         spec: &Spec<'_>,
-        key: Option<Key>,
         init: impl FnOnce(&Object) -> Result<()>,
     ) -> Result<Object> {
         let (kind, bytes, len, element) = (spec.kind as u32, spec.bytes, spec.len, spec.element);
         let mut object = Object {
             mapping: Arc::clone(mapping),
             index: 0,
-            entry: Entry { kind, offset: 0, bytes, len, element, key },
+            entry: Entry { kind, offset: 0, bytes, len, element },
         };
         object.index = mapping.changing(|| {
+            if !key.is_empty()
+                && let Some(index) = mapping.directory().find(key)
+            {
+                return Ok(index); // another was faster
+            }
             let (clear, back) = (|at| mapping.clear_from(at), |at, len| mapping.back(at, len));
-            mapping.directory().append(object.entry, spec.owners, clear, back, |entry| {
+            mapping.directory().append(object.entry, key, spec.owners, clear, back, |entry| {
                 object.entry = entry;
                 mapping.back(entry.offset, spec.backed)?;
                 init(&object)
             })
         })?;
+        if object.entry.offset == 0 {
+            return Object::at_index(object.mapping, object.index, spec.kind, spec.element);
+        }
         Ok(object)
+    }
+
+    /// As [`Object::append`], but what is there under the key is an error.
+    fn append_fresh(
+        mapping: &Arc<Mapping>,
+        key: &str,
+        spec: &Spec<'_>,
+        init: impl FnOnce(&Object) -> Result<()>,
+    ) -> Result<Object> {
+        let mut made = false;
+        let object = Object::append(mapping, key, spec, |object| {
+            made = true;
+            init(object)
+        });
+        match object {
+            Ok(_) | Err(Error::TypeMismatch { .. }) if !made => Err(Error::Exists),
+            object => object,
+        }
     }
 
     /// The object at this address.
@@ -128,7 +196,7 @@ impl Object {
         let name = match at.into() {
             Address::Named(name) => name,
             Address::In(region, key) => {
-                let index = region.mapping().directory().find(Key::of(key)?)?;
+                let index = Object::keyed(region, key).ok_or(Error::NotFound)?;
                 return Object::at_index(Arc::clone(region.mapping()), index, kind, element);
             }
         };
@@ -172,9 +240,26 @@ impl Object {
         self.index
     }
 
+    /// Where in its file the object begins.
+    pub(crate) fn offset(&self) -> u64 {
+        self.entry.offset
+    }
+
     /// The number that the kind interprets, as it was at open.
     pub(crate) fn len(&self) -> u64 {
         self.entry.len
+    }
+
+    /// Whether it is of this kind.
+    #[cfg(feature = "serde")]
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        self.entry.kind == kind as u32
+    }
+
+    /// What the elements are, as it was at open.
+    #[cfg(feature = "serde")]
+    pub(crate) fn element(&self) -> Element {
+        self.entry.element
     }
 
     /// The bytes of the object.

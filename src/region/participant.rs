@@ -24,6 +24,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 use crate::sys::identity::{self, Birth};
 use crate::sys::ofd::{self, Mode};
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 /// One participant: 16 bytes, all zero before the first occupant.
 #[repr(C)]
@@ -47,6 +48,11 @@ pub(crate) struct Table<'a> {
     len: u32,
 }
 
+/// How long the byte of a dead participant may be held by a copy of its description before that is
+/// taken for good, and between two looks.
+const LINGERS_MAX: Duration = Duration::from_secs(1);
+const NAP: Duration = Duration::from_millis(1);
+
 /// Runs `f` while nobody else changes the participant table or the directory.
 pub(crate) fn changing<R>(fd: BorrowedFd<'_>, f: impl FnOnce() -> Result<R>) -> Result<R> {
     ofd::lock(fd, lock_byte::CHANGE, Mode::Exclusive)?;
@@ -68,31 +74,57 @@ impl<'a> Table<'a> {
     ///
     /// `here`: the occupant is this process; otherwise `fd` will be passed to another one, which
     /// calls [`Table::arrived`].
+    ///
+    /// Waits for a moment where all slots are taken, but one of them by the copy of a dead process's
+    /// description that somebody else is about to close.
     pub(crate) fn attach(
         &self,
         fd: BorrowedFd<'_>,
         directory: &Directory<'_>,
         here: bool,
     ) -> Result<ParticipantId> {
-        changing(fd, || {
-            // Slots that nobody has used come first: they need no sweep.
-            for fresh in [true, false] {
-                for index in 0..self.len {
-                    let slot = self.slot(index)?;
-                    let last = slot.generation.load(Relaxed); // P1: changed under the lock we hold
-                    if (last == 0) != fresh {
-                        continue;
+        let mut naps = LINGERS_MAX.as_millis() / NAP.as_millis();
+        loop {
+            let taken = changing(fd, || self.take_slot(fd, directory, here))?;
+            match taken {
+                Some(id) => return Ok(id),
+                None if naps > 0 && self.has_leftover() => naps -= 1,
+                None => return Err(Error::TooManyParticipants { limit: self.len }),
+            }
+            std::thread::sleep(NAP);
+        }
+    }
+
+    /// Takes a slot, if one is free; the caller has the lock on `CHANGE`.
+    fn take_slot(
+        &self,
+        fd: BorrowedFd<'_>,
+        directory: &Directory<'_>,
+        here: bool,
+    ) -> Result<Option<ParticipantId>> {
+        // Slots that nobody has used come first: they need no sweep.
+        for fresh in [true, false] {
+            for index in 0..self.len {
+                let slot = self.slot(index)?;
+                let last = slot.generation.load(Relaxed); // P1: changed under the lock we hold
+                if (last == 0) != fresh {
+                    continue;
+                }
+                if ofd::try_lock(fd, lock_byte::participant(index), Mode::Exclusive)? {
+                    if last != 0 {
+                        directory.sweep(index + 1);
                     }
-                    if ofd::try_lock(fd, lock_byte::participant(index), Mode::Exclusive)? {
-                        if last != 0 {
-                            directory.sweep(index + 1);
-                        }
-                        return Ok(self.occupy(index, slot, here));
-                    }
+                    return Ok(Some(self.occupy(index, slot, here)));
                 }
             }
-            Err(Error::TooManyParticipants { limit: self.len })
-        })
+        }
+        Ok(None)
+    }
+
+    /// Whether the byte of a slot is held although its process is gone: by a copy of its description,
+    /// in a process that another thread of its sender starts and that comes to its `exec` soon.
+    fn has_leftover(&self) -> bool {
+        (0..self.len).any(|index| self.slot(index).is_ok_and(is_without_process))
     }
 
     fn occupy(&self, index: u32, slot: &Slot, here: bool) -> ParticipantId {
@@ -139,9 +171,7 @@ impl<'a> Table<'a> {
             return true; // P2
         }
         let held = ofd::is_held_by_other(fd, lock_byte::participant(index)).unwrap_or(true);
-        let (pid, birth) = (slot.pid.load(Relaxed), Birth(slot.birth.load(Relaxed)));
-        let gone =
-            !held || pid != 0 && birth.same_namespace(identity::birth()) && identity::is_gone(pid);
+        let gone = !held || is_without_process(slot);
         // occupy, Acquire: what was read above was this generation's only if it still stands; if it
         // does not, the occupant we asked about is dead all the more.
         gone || slot.generation.load(Acquire) != id.generation()
@@ -181,4 +211,10 @@ impl<'a> Table<'a> {
             })
             .collect()
     }
+}
+
+/// Whether the process that took this slot is known to be gone.
+fn is_without_process(slot: &Slot) -> bool {
+    let (pid, birth) = (slot.pid.load(Relaxed), Birth(slot.birth.load(Relaxed)));
+    pid != 0 && birth.same_namespace(identity::birth()) && identity::is_gone(pid)
 }

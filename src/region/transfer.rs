@@ -10,6 +10,9 @@
 //! transfer fails, dropping [`Outgoing`] gives back what was moved (pipe ends) and closes them.
 //!
 //! The socket of a pipe's end travels with the end, as one more descriptor.
+//!
+//! A value that is kept in a region ([`keep`]) may hold handles to objects of that very region. They
+//! are written as the number of the object: no descriptor, and nobody's participant.
 
 use super::Region;
 use super::courier::Courier;
@@ -40,6 +43,8 @@ enum Context {
     None,
     Sending(Outgoing),
     Receiving(Incoming),
+    /// A value of this region is written or read.
+    Keeping(Arc<Mapping>),
 }
 
 /// Descriptors that came with a message.
@@ -183,6 +188,12 @@ pub(crate) fn provide<R>(fds: Vec<OwnedFd>, decode: impl FnOnce() -> R) -> R {
     decode()
 }
 
+/// Runs `code`, which encodes or decodes a value that is kept in the region of `object`.
+pub(crate) fn keep<R>(object: &Object, code: impl FnOnce() -> R) -> R {
+    let _within = Within::enter(Context::Keeping(Arc::clone(object.mapping())));
+    code()
+}
+
 /// Whether this thread is encoding or decoding a message with handles.
 #[inline(always)]
 pub(crate) fn is_under_way() -> bool {
@@ -240,12 +251,25 @@ struct Ticket {
     name: Option<String>,
 }
 
+const ELSEWHERE: &str = "only handles to objects of the same manager can be kept in it";
+
+/// The descriptor of a handle that is kept in the region of its object.
+const KEPT: u32 = u32::MAX;
+
 /// An object that has been decoded, and the participant that travelled with it.
 pub(crate) struct Arrival {
     pub(crate) object: Object,
     /// Who owned, on the way, whatever was moved with the handle. This process, unless it had the
-    /// region open before: then that participant ends with the decoding.
-    pub(crate) carrier: ParticipantId,
+    /// region open before: then that participant ends with the decoding. `None` for a handle that was
+    /// kept: nobody carried it.
+    pub(crate) carrier: Option<ParticipantId>,
+}
+
+impl Arrival {
+    /// Who owned it on the way, of a thing that has one owner.
+    pub(crate) fn owner(&self) -> Result<ParticipantId> {
+        self.carrier.ok_or(Error::HandleGone)
+    }
 }
 
 /// Encodes a handle to the object with this number, or to the whole region; `moved` is told which
@@ -258,6 +282,12 @@ fn depart<S: Serializer>(
 ) -> std::result::Result<S::Ok, S::Error> {
     use serde::ser::Error as _;
     let ticket = CONTEXT.with_borrow_mut(|context| {
+        if let Context::Keeping(kept) = context {
+            return match Arc::ptr_eq(kept, mapping) {
+                true => Ok(Ticket { fd: KEPT, participant: 0, object, name: None }),
+                false => Err(refuse(ELSEWHERE, S::Error::custom)),
+            };
+        }
         let outgoing = context.sending().map_err(|why| refuse(why, S::Error::custom))?;
         let passed = outgoing.parcel(mapping).and_then(|(fd, id)| {
             outgoing.undo.extend(moved(id)?);
@@ -277,18 +307,29 @@ fn depart<S: Serializer>(
 /// Decodes a handle: `open` finds in the region what it was given to.
 fn arrive<'de, D: Deserializer<'de>, R>(
     deserializer: D,
-    open: impl FnOnce(Arc<Mapping>, u32, ParticipantId) -> Result<R>,
+    open: impl FnOnce(Arc<Mapping>, u32, Option<ParticipantId>) -> Result<R>,
 ) -> std::result::Result<R, D::Error> {
     use serde::de::Error as _;
     let ticket = Ticket::deserialize(deserializer)?;
     CONTEXT.with_borrow_mut(|context| {
+        if let Context::Keeping(kept) = context {
+            let mapping = Arc::clone(kept);
+            let arrived = || {
+                mapping.attached()?; // a forked child becomes a user
+                match ticket.fd {
+                    KEPT => open(Arc::clone(&mapping), ticket.object, None),
+                    _ => Err(Error::HandleGone),
+                }
+            };
+            return arrived().map_err(|e: Error| refuse(e, D::Error::custom));
+        }
         let incoming = context.receiving().map_err(|why| refuse(why, D::Error::custom))?;
         let arrived = || -> Result<R> {
             let fd = incoming.fd(ticket.fd)?;
             let carrier = ParticipantId::from_word(ticket.participant).ok_or(Error::HandleGone)?;
             // A duplicate shares the description, and with it the participant.
             let path = ticket.name.as_deref().map(name::path).transpose()?;
-            open(Mapping::join(fd.try_clone()?, path, Some(carrier))?, ticket.object, carrier)
+            open(Mapping::join(fd.try_clone()?, path, Some(carrier))?, ticket.object, Some(carrier))
         };
         arrived().map_err(|e| refuse(e, D::Error::custom))
     })
@@ -311,8 +352,23 @@ impl Object {
         kind: Kind,
         element: Element,
     ) -> std::result::Result<Arrival, D::Error> {
+        Object::receive_any(deserializer, &[kind], element)
+    }
+
+    /// Decodes a handle to an object of one of these kinds.
+    pub(crate) fn receive_any<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        kinds: &[Kind],
+        element: Element,
+    ) -> std::result::Result<Arrival, D::Error> {
         arrive(deserializer, |mapping, index, carrier| {
-            let object = Object::at_index(mapping, index, kind, element)?;
+            let open = |kind| Object::at_index(Arc::clone(&mapping), index, kind, element);
+            let object = match kinds {
+                [kind, others @ ..] => {
+                    others.iter().fold(open(*kind), |known, kind| known.or_else(|_| open(*kind)))?
+                }
+                [] => return Err(Error::Corrupt("kind of a handle")),
+            };
             Ok(Arrival { object, carrier })
         })
     }

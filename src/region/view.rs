@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
-use crate::sync::{AtomicU32, Ordering::*};
+use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -32,6 +32,34 @@ impl Flag {
     #[inline(always)]
     pub(crate) fn is_raised(&self) -> bool {
         self.0.load(Acquire) != 0 // raise
+    }
+}
+
+/// A word of plain data, which several processes read and one at a time writes, under a lock of
+/// theirs. Any bytes are valid.
+#[repr(transparent)]
+pub(crate) struct Word(AtomicU64);
+
+// SAFETY: an atomic; any bytes are valid.
+unsafe impl Shared for Word {}
+
+impl Word {
+    #[inline(always)]
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed) // ordered by the lock
+    }
+
+    /// Writes the word, after all that this thread has written before: so whoever comes after the
+    /// death of a writer finds a first part of what it had to write, in its order.
+    #[inline(always)]
+    pub(crate) fn put(&self, word: u64) {
+        self.0.store(word, Release);
+    }
+
+    /// Changes the word if it is `from`: for words without a lock.
+    #[inline]
+    pub(crate) fn replace(&self, from: u64, to: u64) -> bool {
+        self.0.compare_exchange(from, to, AcqRel, Relaxed).is_ok() // partners are its likes
     }
 }
 

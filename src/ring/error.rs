@@ -93,7 +93,8 @@ impl<T> TryPushError<T> {
             Refusal::Empty | Refusal::Busy => TryPushError::Busy(value),
             // These rings are never closed.
             Refusal::Closed | Refusal::Corrupt => TryPushError::Corrupt(value),
-            Refusal::Detached => TryPushError::Detached(value),
+            // A ring of plain values has its memory from the start.
+            Refusal::Detached | Refusal::NoMemory => TryPushError::Detached(value),
         }
     }
 }
@@ -104,7 +105,7 @@ impl From<Refusal> for TryPopError {
             Refusal::Empty => TryPopError::Empty,
             Refusal::Full | Refusal::Busy => TryPopError::Busy,
             Refusal::Closed | Refusal::Corrupt => TryPopError::Corrupt,
-            Refusal::Detached => TryPopError::Detached,
+            Refusal::Detached | Refusal::NoMemory => TryPopError::Detached,
         }
     }
 }

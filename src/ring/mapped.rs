@@ -149,7 +149,7 @@ impl<T: Pod, const ROLE: bool> End<Mapped<T>, ROLE> {
         let arrival = Object::receive(deserializer, kind, element)?;
         let resume = || -> Result<Self> {
             let site = Mapped::on(&arrival.object)?;
-            Ok(End::resume(site, arrival.object.len() as usize, arrival.carrier)?)
+            Ok(End::resume(site, arrival.object.len() as usize, arrival.owner()?)?)
         };
         resume().map_err(D::Error::custom)
     }

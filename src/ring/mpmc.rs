@@ -76,9 +76,12 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(not(loom))]
+pub(crate) mod chunks;
 mod close;
 #[cfg(not(loom))]
 pub(crate) mod frames;
+mod growth;
 mod guard;
 #[cfg(any(test, loom))]
 pub(super) mod heap;
@@ -117,6 +120,8 @@ pub(crate) enum Refusal {
     Corrupt,
     /// This process cannot become a user of the region.
     Detached,
+    /// The ring cannot grow, because there is no memory for it.
+    NoMemory,
 }
 
 /// Slots that this process owns: `count` from the position `first` on.
@@ -136,6 +141,8 @@ struct Notes {
     finished: [AtomicU64; 2],
     /// Where `head` once was.
     head: AtomicU64,
+    /// Where `grown` once was.
+    grown: AtomicU64,
     /// Claims in vain.
     vain: AtomicU32,
 }
@@ -147,11 +154,18 @@ pub(crate) struct Ring<S: Site> {
     mask: usize,
     /// The bits of a position that make the lap.
     lap_bits: u64,
+    /// Slots that get their memory together; 0 in a ring that has all its memory from the start.
+    chunk: u64,
     notes: CachePadded<Notes>,
 }
 
 impl<S: Site> Ring<S> {
     pub(crate) fn new(site: S, capacity: usize) -> Self {
+        Ring::in_chunks(site, capacity, 0)
+    }
+
+    /// A ring that grows by so many slots, a power of two, or has all of them from the start.
+    fn in_chunks(site: S, capacity: usize, chunk: u64) -> Self {
         let slots = site.slot_count();
         assert!(slots.is_power_of_two() && (1..=slots).contains(&capacity));
         let mask = slots - 1;
@@ -159,7 +173,7 @@ impl<S: Site> Ring<S> {
         let notes = CachePadded::new(Notes::default());
         // Relaxed: see `room`.
         notes.head.store(site.words().head.word.load(Relaxed), Relaxed);
-        Ring { site, capacity: capacity as u64, mask, lap_bits, notes }
+        Ring { site, capacity: capacity as u64, mask, lap_bits, chunk, notes }
     }
 
     pub(crate) fn site(&self) -> &S {
@@ -321,13 +335,13 @@ impl<S: Site> Ring<S> {
     fn room(&self, now: u64) -> usize {
         let left = |head| self.capacity.saturating_sub(distance(head, now)) as usize;
         // Relaxed, twice: old news are safe.
-        let known = left(self.notes.head.load(Relaxed));
-        if known > 0 {
-            return known;
+        let mut room = left(self.notes.head.load(Relaxed));
+        if room == 0 {
+            let head = self.site.words().head.word.load(Relaxed);
+            self.notes.head.store(head, Relaxed);
+            room = left(head);
         }
-        let head = self.site.words().head.word.load(Relaxed);
-        self.notes.head.store(head, Relaxed);
-        left(head)
+        if self.chunk == 0 { room } else { room.min(self.backed_ahead(now)) }
     }
 
     /// Hands the slots of a claim on, in order: everything done in them happens before it is seen.
@@ -342,6 +356,9 @@ impl<S: Site> Ring<S> {
         // Release: not before the slots are finished, for another thread with this handle may go by
         // it, and the kernel may kill both.
         self.notes.finished[usize::from(ROLE)].store(claim.stamp, Release);
+        if ROLE == CONSUMER && self.chunk != 0 {
+            self.leave(claim);
+        }
     }
 
     /// Replaces the control word of a slot that is ours (I3).
@@ -393,7 +410,7 @@ impl<S: Site> Ring<S> {
     fn look<const ROLE: bool>(&self, now: u64) -> Result<(), Refusal> {
         let why = if ROLE == PRODUCER { self.look_at_tail(now) } else { self.look_at_head(now) };
         match why {
-            Some(why @ (Refusal::Corrupt | Refusal::Closed)) => Err(why),
+            Some(why @ (Refusal::Corrupt | Refusal::Closed | Refusal::NoMemory)) => Err(why),
             Some(why) if !self.is_time_to_recover() || self.recover() == 0 => Err(why),
             _ => Ok(()),
         }
@@ -423,11 +440,14 @@ impl<S: Site> Ring<S> {
             // The head may have followed a tail that has moved on.
             return (words.tail.word.load(Relaxed) == now).then_some(Refusal::Corrupt);
         }
+        if taken < self.capacity && age == 0 {
+            return self.grow(now);
+        }
         if taken < self.capacity {
             // Whoever pops from there has not finished, or will never do. Or has given back what it
             // had, and consumers can tell; so the hint is read after the control word.
             let back = control & STATE == RETURNED && words.scars.returned.load(Acquire) != 0; // hint
-            return (age < 0).then_some(if back { Refusal::Full } else { Refusal::Busy });
+            return Some(if back { Refusal::Full } else { Refusal::Busy });
         }
         // What was given up at the head makes room.
         if self.step_over_voids() > 0 { None } else { Some(Refusal::Full) }
@@ -475,6 +495,9 @@ impl<S: Site> Ring<S> {
         let next = (now & !LOW).wrapping_add(STEP);
         // claim: Release, as in `claim`.
         let _ = self.site.words().head.word.compare_exchange(now, next, Release, Relaxed);
+        if self.chunk != 0 {
+            self.shrink();
+        }
     }
 
     /// Steps over all that was given up at the head, and says how often.
@@ -536,7 +559,7 @@ impl<S: Site> Ring<S> {
 
 impl<S: Site + Clone> Clone for Ring<S> {
     fn clone(&self) -> Self {
-        Ring::new(self.site.clone(), self.capacity())
+        Ring::in_chunks(self.site.clone(), self.capacity(), self.chunk)
     }
 }
 

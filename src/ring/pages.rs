@@ -197,6 +197,12 @@ impl<S: Site> Pages<S> {
         (attached && fits).then(|| self.site.reading(first, pages))
     }
 
+    /// Where the page begins, to be used by who has it; `None` if there is no such page.
+    #[inline(always)]
+    pub(crate) fn page(&self, page: usize) -> Option<*mut u8> {
+        (page < self.geometry.count).then(|| self.site.writing(page, 1))
+    }
+
     /// Frees the run that begins at the page `first`, the message of which was at the position `at`;
     /// the caller has popped it, so nobody reads it any more. If others have found that as well, they
     /// may be faster.

@@ -97,14 +97,6 @@ impl Ring {
         self.len() == 0
     }
 
-    /// Where the positions of consumer and producer and the first slot lie, and the number of slots:
-    /// for programs that do without calls.
-    pub fn view(&self) -> Result<[usize; 4]> {
-        let site = self.site()?;
-        let [head, tail] = site.indices.positions().map(|word| std::ptr::from_ref(word).addr());
-        Ok([head, tail, site.slots.addr().get(), site.slot_count])
-    }
-
     fn site(&self) -> Result<Strided> {
         let corrupt = || Error::Corrupt("capacity of a ring");
         let slot_count = slots_for(self.object.len()).map_err(|_| corrupt())?;
@@ -120,6 +112,19 @@ impl Ring {
     }
 }
 
+/// Where a ring lies in this process.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    /// The consumer's position.
+    pub head: *const u64,
+    /// The producer's position.
+    pub tail: *const u64,
+    /// The first slot.
+    pub slots: *mut u8,
+    /// Slots in memory.
+    pub slot_count: usize,
+}
+
 /// The memory of the ring.
 struct Strided {
     indices: Pinned<Indices>,
@@ -128,6 +133,18 @@ struct Strided {
     size: usize,
     /// Reads 0 in a forked child. Used while `indices` keeps the mapping.
     own_id: &'static AtomicU32,
+}
+
+impl Strided {
+    fn view(&self) -> View {
+        let [head, tail] = self.indices.positions();
+        View {
+            head: std::ptr::from_ref(head).cast(),
+            tail: std::ptr::from_ref(tail).cast(),
+            slots: self.slots.as_ptr(),
+            slot_count: self.slot_count,
+        }
+    }
 }
 
 // SAFETY: T1: the slots are plain shared memory, used by one end at a time as the ring's invariants
@@ -210,6 +227,11 @@ unsafe fn copy_one(from: *const u8, to: *mut u8, size: usize) {
 }
 
 impl Pusher {
+    /// Where the ring lies, for programs that do without calls.
+    pub fn view(&self) -> View {
+        self.end.site().view()
+    }
+
     /// Bytes of a value.
     pub fn size(&self) -> usize {
         self.size
@@ -317,6 +339,11 @@ impl Pusher {
 }
 
 impl Popper {
+    /// Where the ring lies, for programs that do without calls.
+    pub fn view(&self) -> View {
+        self.end.site().view()
+    }
+
     /// Bytes of a value.
     pub fn size(&self) -> usize {
         self.size
@@ -422,6 +449,87 @@ impl Popper {
     #[cold]
     fn refused(&self, stop: Stop) -> Refused {
         refused(stop, self.end.peer_has_died())
+    }
+}
+
+#[cfg(feature = "serde")]
+mod passing {
+    use super::*;
+    use crate::region::Arrival;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    fn arrive<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<(Ring, Arrival), D::Error> {
+        let arrival = Object::receive(d, Kind::Ring, Element::ANY)?;
+        let (object, element) = (arrival.object.clone(), arrival.object.element());
+        let ring = Ring { object, element };
+        match element.size() {
+            0 => Err(D::Error::custom("a ring of nothing")),
+            _ => Ok((ring, arrival)),
+        }
+    }
+
+    /// Encodes an end and gives it to the receiver; back again if it does not get there.
+    fn depart<S: Serializer, const ROLE: bool>(
+        end: &End<Strided, ROLE>,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        let indices = &end.site().indices;
+        indices.object().send(serializer, |receiver| {
+            let (gift, indices) = (end.give(receiver)?, indices.clone());
+            Ok(Some(Box::new(move || gift.take_back(&indices))))
+        })
+    }
+
+    fn resume<'de, D: Deserializer<'de>, const ROLE: bool>(
+        deserializer: D,
+    ) -> std::result::Result<(End<Strided, ROLE>, usize), D::Error> {
+        let (ring, arrival) = arrive(deserializer)?;
+        let resume = || -> Result<_> {
+            let end = End::resume(ring.site()?, ring.capacity(), arrival.owner()?)?;
+            Ok((end, ring.element.size()))
+        };
+        resume().map_err(D::Error::custom)
+    }
+
+    impl Serialize for Ring {
+        fn serialize<S: Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+            self.object.send(s, |_| Ok(None))
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Ring {
+        fn deserialize<D: Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+            let (ring, _) = arrive(d)?;
+            ring.site().map_err(D::Error::custom)?;
+            Ok(ring)
+        }
+    }
+
+    impl Serialize for Pusher {
+        fn serialize<S: Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+            depart(&self.end, s)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Pusher {
+        fn deserialize<D: Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+            let (end, size) = resume(d)?;
+            Ok(Pusher { end, size, reserved: Cell::new(0) })
+        }
+    }
+
+    impl Serialize for Popper {
+        fn serialize<S: Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+            depart(&self.end, s)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Popper {
+        fn deserialize<D: Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+            let (end, size) = resume(d)?;
+            Ok(Popper { end, size, peeked: Cell::new(0) })
+        }
     }
 }
 

@@ -8,10 +8,10 @@ use std::ffi::{c_char, c_int};
 /// An entry of `.init_array`.
 pub(crate) type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const c_char);
 
-/// The entries after `hook`; `None` when `hook` is not one of the executable's own.
-pub(crate) fn after(hook: &'static Constructor, image: &Image) -> Option<&'static [usize]> {
+/// The entries after the one at the address `hook`; `None` when that is not one of the executable's own.
+pub(crate) fn after(hook: usize, image: &Image) -> Option<&'static [usize]> {
     let all = init_array(image)?;
-    let bytes = (&raw const *hook).addr().checked_sub(all.as_ptr().addr())?;
+    let bytes = hook.checked_sub(all.as_ptr().addr())?;
     all.get(bytes / size_of::<usize>() + 1..)
 }
 

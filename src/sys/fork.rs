@@ -19,6 +19,9 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering::*};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 const FREE: i32 = -1;
+/// What was in transit when this process was forked, and was closed: the number may be another's now.
+/// Not free before its [`Entry`] is dropped.
+const CLOSED: i32 = i32::MIN;
 /// Entries of a chunk: one page of id words.
 const ENTRIES: usize = 1024;
 
@@ -27,7 +30,7 @@ struct Chunk {
     /// `ENTRIES` words in a page that a forked child finds zeroed. Word 0 is no id: it is 1 while
     /// the descriptors of this chunk are this process's own.
     ids: *mut AtomicU32,
-    /// The descriptor to re-open, `FREE`, `in_transit(fd)` to close, or `fd | BLANK`.
+    /// The descriptor to re-open, `FREE`, `CLOSED`, `in_transit(fd)` to close, or `fd | BLANK`.
     fds: [AtomicI32; ENTRIES],
 }
 
@@ -186,12 +189,13 @@ fn own_descriptors(forked: bool) {
         if forked || settled.load(Relaxed) == 0 {
             for entry in &chunk.fds {
                 match entry.load(Relaxed) {
-                    FREE => {}
+                    FREE | CLOSED => {}
                     fd if fd >= BLANK => blank(fd & !BLANK),
                     fd if fd >= 0 => replace_description(fd),
                     transit => {
                         // SAFETY: F1: the descriptor is open and belongs to this entry.
                         unsafe { libc::close(-2 - transit) };
+                        entry.store(CLOSED, Relaxed); // by the only thread
                     }
                 }
             }

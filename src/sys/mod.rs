@@ -5,12 +5,14 @@
 
 #![allow(clippy::disallowed_types)]
 
-#[cfg(all(feature = "serde", feature = "takeover"))]
+#[cfg(feature = "serde")]
 pub(crate) mod constructors;
 pub(crate) mod cpu;
 #[cfg(feature = "serde")]
 pub(crate) mod entry;
 pub(crate) mod fork;
+#[cfg(feature = "serde")]
+pub(crate) mod forked;
 pub(crate) mod futex;
 pub(crate) mod identity;
 pub(crate) mod inotify;
@@ -18,10 +20,14 @@ pub(crate) mod inotify;
 pub(crate) mod lifeline;
 pub(crate) mod memory;
 pub(crate) mod ofd;
+#[cfg(feature = "serde")]
+pub(crate) mod passed;
 pub(crate) mod per_process;
 pub(crate) mod poll;
 #[cfg(feature = "serde")]
 pub(crate) mod process;
+#[cfg(feature = "serde")]
+pub(crate) mod replaced;
 pub(crate) mod socket;
 #[cfg(all(feature = "serde", feature = "takeover"))]
 pub(crate) mod stdio;
@@ -29,3 +35,5 @@ pub(crate) mod stdio;
 pub(crate) mod takeover;
 #[cfg(feature = "serde")]
 pub(crate) mod thread;
+#[cfg(feature = "serde")]
+pub(crate) mod zygote;

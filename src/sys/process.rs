@@ -8,9 +8,10 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
 use std::ffi::{CStr, CString, c_char, c_int};
+use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,16 @@ pub(crate) struct Launch<'a> {
     pub(crate) directory: Option<&'a CStr>,
     /// Descriptors above 2 that the child gets under the same numbers.
     pub(crate) pass: &'a [BorrowedFd<'a>],
+    /// What the child finds under other numbers; none of these is that of a descriptor above.
+    pub(crate) put: &'a [Put<'a>],
+}
+
+/// What a child is to find under a number.
+#[derive(Clone, Copy)]
+pub(crate) struct Put<'a> {
+    pub(crate) number: RawFd,
+    /// `None` is `/dev/null`.
+    pub(crate) source: Option<BorrowedFd<'a>>,
 }
 
 /// A started child: its pid, and its pidfd.
@@ -44,13 +55,37 @@ pub(crate) enum Ended {
     Unknown,
 }
 
-/// `posix_spawn(3)` of `/proc/self/exe`: no signal blocked, SIGPIPE as by default, standard input
-/// from `/dev/null`.
+impl Ended {
+    /// 0 or `n` after `exit(n)`, `-n` after signal `n`.
+    pub(crate) fn code(self) -> Option<i32> {
+        match self {
+            Ended::Exited(code) => Some(code),
+            Ended::Signaled { signal, .. } => Some(-signal),
+            Ended::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ended::Exited(code) => write!(f, "exited with code {code}"),
+            Ended::Signaled { signal, .. } => write!(f, "was ended by signal {signal}"),
+            Ended::Unknown => f.write_str("ended, nobody knows how"),
+        }
+    }
+}
+
+/// `posix_spawn(3)` of `/proc/self/exe`: no signal blocked, SIGPIPE as by default.
 ///
 /// The standard library's `Command` would `fork` here, which copies page tables and is the slower
 /// the larger the parent.
 pub(crate) fn spawn(launch: &Launch<'_>) -> io::Result<Started> {
-    let pid = posix_spawn(launch)?;
+    watch(posix_spawn(launch)?)
+}
+
+/// Begins to watch a child of ours, which ends if it cannot be watched.
+pub(crate) fn watch(pid: Pid) -> io::Result<Started> {
     match pidfd_open(pid, PidfdFlags::empty()) {
         Ok(pidfd) => Ok(Started { pid: pid.as_raw_pid().cast_unsigned(), pidfd }),
         // Over and reaped already, by somebody who reaps everybody (an ignored SIGCHLD does). An
@@ -60,13 +95,17 @@ pub(crate) fn spawn(launch: &Launch<'_>) -> io::Result<Started> {
             pidfd: eventfd(1, EventfdFlags::CLOEXEC)?,
         }),
         Err(e) => {
-            // Nobody could watch it: it must not stay. It is ours and not reaped, so that the pid
-            // is still its own.
-            let _ = rustix::process::kill_process(pid, Signal::KILL);
-            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+            abandon(pid);
             Err(e.into())
         }
     }
+}
+
+/// Ends a child that nobody could watch: it must not stay. It is ours and not reaped, so that the
+/// pid is still its own.
+pub(crate) fn abandon(pid: Pid) {
+    let _ = rustix::process::kill_process(pid, Signal::KILL);
+    let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
 }
 
 fn posix_spawn(launch: &Launch<'_>) -> io::Result<Pid> {
@@ -74,13 +113,16 @@ fn posix_spawn(launch: &Launch<'_>) -> io::Result<Pid> {
     let mut attributes = Attributes::new()?;
     // SAFETY: the objects are initialised; every string and set outlives the call that copies it.
     unsafe {
-        check(libc::posix_spawn_file_actions_addopen(
-            actions.as_mut(),
-            0,
-            c"/dev/null".as_ptr(),
-            libc::O_RDONLY,
-            0,
-        ))?;
+        for put in launch.put {
+            let (actions, number) = (actions.as_mut(), put.number);
+            check(match put.source {
+                None => {
+                    let null = c"/dev/null".as_ptr();
+                    libc::posix_spawn_file_actions_addopen(actions, number, null, libc::O_RDWR, 0)
+                }
+                Some(fd) => libc::posix_spawn_file_actions_adddup2(actions, fd.as_raw_fd(), number),
+            })?;
+        }
         for fd in launch.pass {
             debug_assert!(fd.as_raw_fd() > 2);
             // The same number twice: clears close-on-exec, in the child only.
@@ -176,12 +218,17 @@ spawn_object!(
 
 /// Moves a descriptor out of the way of the standard streams.
 pub(crate) fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
-    if fd.as_raw_fd() > 2 { Ok(fd) } else { copy_above_stdio(fd.as_fd()) }
+    if fd.as_raw_fd() > 2 { Ok(fd) } else { copy_from(3, fd.as_fd()) }
 }
 
-/// A copy of a descriptor, close-on-exec, with a number above 2.
-pub(crate) fn copy_above_stdio(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
+/// A copy of a descriptor, close-on-exec, with a number of `least` or more.
+pub(crate) fn copy_from(least: RawFd, fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(fd, least)?)
+}
+
+/// Whether the descriptor is open, which one of the standard streams need not be.
+pub(crate) fn is_open(fd: BorrowedFd<'_>) -> bool {
+    rustix::io::fcntl_getfd(fd).is_ok()
 }
 
 /// A pidfd of the process that started us, which had this `pid`; of an orphan's parent, something
@@ -304,6 +351,21 @@ pub(crate) fn signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
         // EBADF, EINVAL: the eventfd that stands for a process reaped at once.
         Ok(()) | Err(Errno::SRCH | Errno::BADF | Errno::INVAL) => Ok(()),
         Err(e) => Err(e.into()),
+    }
+}
+
+/// Lets this process outlive the interrupts of its terminal. A handler that does nothing, and not
+/// `SIG_IGN`: programs that it starts die of interrupts as they are used to.
+pub(crate) fn outlive_interrupts() {
+    extern "C" fn nothing(_: c_int) {}
+    let handler = nothing as extern "C" fn(c_int);
+    // SAFETY: an empty action is a valid one, and the handler lives as long as the program. SIGINT can
+    // be caught, so that the call does not fail.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut());
     }
 }
 

@@ -6,12 +6,13 @@
 //! `takeover` there is no constructor, and `shmkit::init()` first in `main` does the same.
 //!
 //! ```text
-//! byte of the file  0      8    16           24    32     40
-//!                   magic  pid  fingerprint  shim  entry  zero, to RECORD_BYTES
+//! byte of the file  0      8    16           24    32     40     48    56
+//!                   magic  pid  fingerprint  shim  entry  image  zero  see `zygote`, to RECORD_BYTES
 //! ```
 //!
 //! - T1. A record is believed only when its pid is our parent's, or that of a process which has
-//!   ended (we are its orphan then), and its fingerprint is this executable's: then [`Target::of`]
+//!   ended (we are its orphan then), and its fingerprint is this executable's, and `image` that of the image
+//!   that this crate is part of: then [`Target::of`]
 //!   made the offsets in a process that runs the same file. An environment variable alone would be a
 //!   way to jump anywhere.
 //! - T2. A child whose record has the magic never returns from the take-over: `main` must not run
@@ -22,18 +23,15 @@
 #![allow(unsafe_code)]
 
 use super::entry::{Image, Target};
-use rustix::io::{FdFlags, fcntl_setfd};
+use super::passed::{Passed, adopt};
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use super::constructors::{self, Constructor};
 #[cfg(feature = "takeover")]
-use super::{
-    constructors::{self, Constructor},
-    stdio,
-};
-#[cfg(feature = "takeover")]
+use super::stdio;
 use std::ffi::{c_char, c_int};
 
 /// The environment variable that holds the number of the boot descriptor.
@@ -59,46 +57,20 @@ pub(crate) struct Boot {
     pub(crate) passed: Passed,
 }
 
-/// The other descriptors that the parent passed.
-pub(crate) struct Passed(());
-
-impl Passed {
-    /// Takes over the descriptor that the parent passed under this number, see `process::spawn`.
-    ///
-    /// # Errors
-    ///
-    /// `EBADF` when nothing was passed there.
-    pub(crate) fn adopt(&self, number: RawFd) -> io::Result<OwnedFd> {
-        // SAFETY: the number comes from the control file (T1): the parent put a descriptor there
-        // for us alone, and nobody else in this process knows of it.
-        unsafe { adopt(number) }
-    }
-}
-
-/// # Safety
-///
-/// Nobody else in this process owns the descriptor `number`, if it is open.
-unsafe fn adopt(number: RawFd) -> io::Result<OwnedFd> {
-    if number < 0 {
-        return Err(io::Error::from_raw_os_error(libc::EBADF));
-    }
-    // SAFETY: the kernel refuses a number that is not open, so that only an open one is owned.
-    unsafe {
-        fcntl_setfd(BorrowedFd::borrow_raw(number), FdFlags::CLOEXEC)?;
-        Ok(OwnedFd::from_raw_fd(number))
-    }
-}
-
 /// The record that makes a child run `target`.
 pub(crate) fn record(target: Target) -> io::Result<[u8; RECORD_BYTES]> {
     let [shim, entry] = target.to_words();
-    let words = [MAGIC, u64::from(std::process::id()), Image::startable()?, shim, entry];
+    let own = Image::own().ok_or(io::ErrorKind::Unsupported)?.fingerprint();
+    let words = [MAGIC, u64::from(std::process::id()), Image::startable()?, shim, entry, own];
     let mut record = [0; RECORD_BYTES];
     for (place, word) in record.chunks_exact_mut(8).zip(words) {
         place.copy_from_slice(&word.to_ne_bytes());
     }
     Ok(record)
 }
+
+/// The words of a record.
+type Words = [u64; 6];
 
 /// Whether a child of this process would be taken over before its `main`.
 pub(crate) fn is_armed() -> bool {
@@ -115,7 +87,8 @@ pub(crate) fn init() {
     if let Some((control, words)) = take_boot()
         && let Some(image) = Image::executable()
     {
-        run(control, words, &image);
+        // SAFETY: T1, checked in `run`, and `init` comes first in `main`.
+        run(control, unsafe { Passed::under_numbers() }, words, &image);
     }
     INITIALISED.store(true, Relaxed);
 }
@@ -127,7 +100,8 @@ static HOOK: Constructor = at_start;
 
 #[cfg(feature = "takeover")]
 fn is_hook_in_executable() -> bool {
-    Image::executable().is_some_and(|image| constructors::after(&HOOK, &image).is_some())
+    Image::executable()
+        .is_some_and(|image| constructors::after((&raw const HOOK).addr(), &image).is_some())
 }
 
 #[cfg(not(feature = "takeover"))]
@@ -143,9 +117,46 @@ extern "C" fn at_start(argc: c_int, argv: *const *const c_char, environment: *co
     if std::env::var_os(VARIABLE).is_none() {
         return;
     }
-    let Some(image) = Image::executable() else { return };
-    let Some(remaining) = constructors::after(&HOOK, &image) else { return };
-    let Some((control, words)) = take_boot() else { return };
+    let hook = (&raw const HOOK).addr();
+    // SAFETY: this is a constructor, whose entry that is.
+    unsafe { take_over_from(hook, stdio::set_up, argc, argv, environment) };
+}
+
+/// The hook of a program in another language, which has `entry` among the constructors of its
+/// executable: as [`init`], but before `main`, and after all constructors.
+///
+/// # Safety
+///
+/// The caller is the constructor of that entry, called by the C runtime with these arguments.
+pub(crate) unsafe fn init_from(
+    entry: usize,
+    argc: c_int,
+    argv: *const *const c_char,
+    environment: *const *const c_char,
+) {
+    // SAFETY: the caller's promise.
+    let is_hook = unsafe { take_over_from(entry, || (), argc, argv, environment) };
+    if is_hook {
+        INITIALISED.store(true, Relaxed);
+    }
+}
+
+/// Takes this process over if it is a child; else says whether the constructor `hook`, which calls
+/// this, is one of the executable's.
+///
+/// # Safety
+///
+/// As of [`init_from`].
+unsafe fn take_over_from(
+    hook: usize,
+    set_up: impl FnOnce(),
+    argc: c_int,
+    argv: *const *const c_char,
+    environment: *const *const c_char,
+) -> bool {
+    let Some(image) = Image::executable() else { return false };
+    let Some(remaining) = constructors::after(hook, &image) else { return false };
+    let Some((control, words)) = take_boot() else { return true };
     for &constructor in remaining {
         if constructor != 0 && constructor != usize::MAX {
             let constructor = std::ptr::with_exposed_provenance::<()>(constructor);
@@ -155,12 +166,13 @@ extern "C" fn at_start(argc: c_int, argv: *const *const c_char, environment: *co
             }
         }
     }
-    stdio::set_up();
-    run(control, words, &image);
+    set_up();
+    // SAFETY: T1, checked in `run`, and `main` has not begun.
+    run(control, unsafe { Passed::under_numbers() }, words, &image);
 }
 
 /// The boot file and the words of its record, if this process was started with one (T3).
-fn take_boot() -> Option<(OwnedFd, [u64; 5])> {
+fn take_boot() -> Option<(OwnedFd, Words)> {
     // SAFETY: reads a value that the kernel gave to this process.
     if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
         return None;
@@ -170,37 +182,53 @@ fn take_boot() -> Option<(OwnedFd, [u64; 5])> {
     // but one that a constructor has started, and the standard library locks against those.
     unsafe { std::env::remove_var(VARIABLE) };
     let number = boot_number(&number)?;
-    let mut words = [0u64; 5];
-    // SAFETY: `words` has room for the bytes asked for; any bytes are valid words.
-    let read = unsafe { libc::pread(number, words.as_mut_ptr().cast(), size_of_val(&words), 0) };
-    if usize::try_from(read) != Ok(size_of_val(&words)) || words[0] != MAGIC {
-        return None;
-    }
+    let words = read_words(number)?;
     // SAFETY: the magic says that this descriptor was passed for the take-over, hence to us.
     let control = unsafe { adopt(number) }.ok()?;
     Some((control, words))
+}
+
+/// The words of the record in the file of this number, if it has one.
+fn read_words(number: RawFd) -> Option<Words> {
+    let mut words: Words = [0; 6];
+    // SAFETY: `words` has room for the bytes asked for; any bytes are valid words.
+    let read = unsafe { libc::pread(number, words.as_mut_ptr().cast(), size_of_val(&words), 0) };
+    (usize::try_from(read) == Ok(size_of_val(&words)) && words[0] == MAGIC).then_some(words)
+}
+
+/// Runs the job of a boot file in a child that a fork server made, see [`super::zygote`].
+pub(crate) fn resume(control: OwnedFd, passed: Passed) -> ! {
+    match (read_words(control.as_raw_fd()), Image::executable()) {
+        (Some(words), Some(image)) => run(control, passed, words, &image),
+        _ => std::process::exit(REFUSED),
+    }
 }
 
 fn boot_number(text: &OsStr) -> Option<RawFd> {
     text.to_str()?.parse().ok().filter(|number| *number > 2)
 }
 
-fn run(control: OwnedFd, [_, parent, fingerprint, shim, entry]: [u64; 5], image: &Image) -> ! {
+fn run(
+    control: OwnedFd,
+    passed: Passed,
+    [_, parent, fingerprint, shim, entry, own]: Words,
+    image: &Image,
+) -> ! {
     let is_ours = u32::try_from(parent).is_ok_and(super::process::is_parent);
-    if !is_ours || image.fingerprint() != fingerprint {
+    let library = Image::own().filter(|library| library.fingerprint() == own);
+    let Some(library) = library.filter(|_| is_ours && image.fingerprint() == fingerprint) else {
         // T2: and there is nobody to report to: our parent is not the one that asked.
         eprintln!("shmkit: this process was not started by its parent, or from another file");
         std::process::exit(REFUSED);
-    }
-    let boot = Boot { control, passed: Passed(()) };
+    };
+    let boot = Boot { control, passed };
     // SAFETY: T1, checked above.
-    let code = unsafe { Target::from_words([shim, entry]).run(image, boot) };
+    let code = unsafe { Target::from_words([shim, entry]).run(&library, boot) };
     std::process::exit(code)
 }
 
 /// The number of `control`, for [`VARIABLE`].
 pub(crate) fn variable(control: BorrowedFd<'_>) -> String {
-    use std::os::fd::AsRawFd;
     control.as_fd().as_raw_fd().to_string()
 }
 

@@ -1,11 +1,41 @@
-//! Threads of our own in a program that is not ours.
+//! Threads of our own in a program that is not ours, and how many there are of others.
+//!
+//! - H1. A thread of ours may hold, at any time, only locks that a forked child replaces
+//!   ([`super::per_process`]), that a fork waits for ([`super::fork::exclusive`]), or that the C
+//!   library puts in order (`malloc`). So it does not count among those that make a fork unsafe.
 
 #![allow(unsafe_code)]
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-/// Starts a thread that takes no signals: those are for the threads of the program.
+/// The ids of our threads.
+static HELPERS: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+fn helpers() -> MutexGuard<'static, Vec<i32>> {
+    HELPERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// In [`HELPERS`] as long as it runs.
+struct Listed(i32);
+
+impl Listed {
+    fn enter() -> Listed {
+        let id = rustix::thread::gettid().as_raw_pid();
+        helpers().push(id);
+        Listed(id)
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        helpers().retain(|id| *id != self.0);
+    }
+}
+
+/// Starts a thread that takes no signals: those are for the threads of the program. It keeps to H1.
 pub(crate) fn spawn_without_signals(
     name: &str,
     f: impl FnOnce() + Send + 'static,
@@ -18,8 +48,82 @@ pub(crate) fn spawn_without_signals(
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
     }
-    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(f);
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _listed = Listed::enter();
+        f();
+    });
     // SAFETY: `before` was filled above: the call cannot fail with these arguments.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
     spawned.map(drop)
+}
+
+/// The threads of this process beside the calling one and our own, none of which is about to end.
+///
+/// A thread of ours that has just been started, or is just ending, counts for a moment: so a second
+/// look is taken before there are said to be some.
+pub(crate) fn others() -> io::Result<usize> {
+    const LOOKS: usize = 5;
+    for _ in 1..LOOKS {
+        if count_others()? == 0 {
+            return Ok(0);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    count_others()
+}
+
+fn count_others() -> io::Result<usize> {
+    let own = rustix::thread::gettid().as_raw_pid();
+    let mut others = 0;
+    for entry in std::fs::read_dir("/proc/self/task")? {
+        let path = entry?.path();
+        let id = path.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or(0);
+        if id != own && !helpers().contains(&id) && !is_ending(&path.join("stat")) {
+            others += 1;
+        }
+    }
+    Ok(others)
+}
+
+/// Whether the thread runs no code any more: who joins it need not wait until it is gone here.
+fn is_ending(stat: &std::path::Path) -> bool {
+    /// Of the kernel's flags for a task: it has begun to exit.
+    const PF_EXITING: u32 = 4;
+    let Ok(stat) = std::fs::read_to_string(stat) else { return true };
+    // The ninth field, counted after the name, which may contain anything but ends with ')'.
+    let flags = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(6));
+    flags.and_then(|flags| flags.parse().ok()).is_some_and(|flags: u32| flags & PF_EXITING != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_of_ours_does_not_count_and_another_does() {
+        // Other tests come and go as well: only what is there for good can be counted.
+        let (send, receive) = std::sync::mpsc::channel::<()>();
+        let listed = std::sync::Arc::new(std::sync::Barrier::new(2));
+        let begun = std::sync::Arc::clone(&listed);
+        spawn_without_signals("shmkit-test", move || {
+            begun.wait();
+            let _ = receive.recv();
+        })
+        .unwrap();
+        listed.wait();
+        let ours = *helpers().last().unwrap();
+        assert_ne!(ours, rustix::thread::gettid().as_raw_pid());
+        assert!(!is_ending(format!("/proc/self/task/{ours}/stat").as_ref()));
+        assert!(others().unwrap() >= 1, "the harness has its own thread");
+        drop(send);
+    }
+
+    #[test]
+    fn a_thread_that_was_joined_is_ending_or_gone() {
+        for _ in 0..100 {
+            let thread = std::thread::spawn(|| rustix::thread::gettid().as_raw_pid());
+            let id = thread.join().unwrap();
+            assert!(is_ending(format!("/proc/self/task/{id}/stat").as_ref()));
+        }
+    }
 }

@@ -143,7 +143,7 @@ impl<T: Pod> Value<T> {
         Self::place(Place::In(region), value)
     }
 
-    fn place(place: Place<'_>, value: T) -> Result<Value<T>> {
+    pub(crate) fn place(place: Place<'_>, value: T) -> Result<Value<T>> {
         Ok(Value { inner: Guarded::create(place, Kind::Value, value)? })
     }
 

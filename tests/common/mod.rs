@@ -5,8 +5,8 @@
 use shmkit::{Message, Process, ProcessError};
 use std::time::{Duration, Instant};
 
-/// Longer than anything here takes.
-pub const LONG: Duration = Duration::from_secs(30);
+/// Longer than anything here takes, also where the whole machine stands still for half a minute.
+pub const LONG: Duration = Duration::from_secs(120);
 
 /// Joins with a deadline.
 pub fn join<R: Message>(process: &Process<R>) -> Result<R, ProcessError> {
@@ -68,7 +68,7 @@ pub fn send<R>(process: &Process<R>, signal: i32) {
 /// its children would wait for them at its exit.
 pub fn park() -> ! {
     // SAFETY: a plain call.
-    unsafe { libc::alarm(60) };
+    unsafe { libc::alarm(300) };
     loop {
         std::thread::park();
     }

@@ -59,15 +59,15 @@ pub enum Points {
     /// [`Points::States`] and [`SAMPLES`] more at equal distances. `SHMKIT_CRASH=full` makes it every
     /// instruction in any case.
     Instructions,
-    /// Those of [`Points::States`] and [`SAMPLES`] more, twenty times as many if full: for operations
+    /// Those of [`Points::States`] and [`SAMPLES`] more, forty times as many if full: for operations
     /// of hundreds of thousands.
     Samples,
     /// One instruction of each state of the shared memory, and both sides of each system call.
     States,
 }
 
-const SHORT: usize = 2500;
-const SAMPLES: usize = 250;
+const SHORT: usize = 500;
+const SAMPLES: usize = 120;
 
 /// What happens to the victim at each point.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,8 +101,9 @@ pub struct Report {
     pub failures: Vec<String>,
 }
 
-/// How long a survivor may take: far longer than any does, so that only a hang reaches it.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+/// How long a survivor may take: far longer than any does, also where the whole machine stands still
+/// for half a minute, so that only a hang reaches it.
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 const HANG: &str = "hang: no verdict after";
 const FAILURES_MAX: usize = 8;
@@ -417,7 +418,7 @@ impl Path {
     fn points(&self, points: Points) -> Vec<usize> {
         let stride = match points {
             Points::States => usize::MAX,
-            Points::Samples if is_full() => self.len().div_ceil(20 * SAMPLES),
+            Points::Samples if is_full() => self.len().div_ceil(40 * SAMPLES),
             Points::Samples => self.len().div_ceil(SAMPLES),
             Points::Instructions if is_full() || self.len() <= SHORT => 1,
             Points::Instructions => self.len() / SAMPLES,

@@ -26,8 +26,12 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
     let started = Instant::now();
     let mut failed = Vec::new();
     for test in &chosen {
+        let began = Instant::now();
         match (test.run)() {
-            Ok(summary) => println!("{}: {summary}\ntest {} ... ok", test.name, test.name),
+            Ok(summary) => {
+                let seconds = began.elapsed().as_secs_f64();
+                println!("{}: {summary}, {seconds:.1} s\ntest {} ... ok", test.name, test.name);
+            }
             Err(failures) => {
                 println!("test {} ... FAILED", test.name);
                 failed.push((&test.name, failures));

@@ -37,7 +37,7 @@ use shmkit::ring::MpmcRing;
 use shmkit::{JoinableQueue, Queue};
 
 /// Far longer than a history takes that does not hang; then this process is killed.
-pub const DEADLINE_SECONDS: u32 = 30;
+pub const DEADLINE_SECONDS: u32 = 120;
 
 /// A number from the environment.
 pub fn setting(name: &str) -> Option<u64> {

@@ -67,17 +67,23 @@ pub const WARNINGS: &[&str] =
 
 /// Builds `tests/c/NAME.c` and returns the program.
 pub fn program(name: &str, link: Link) -> PathBuf {
+    variant(name, "plain", &[], link)
+}
+
+/// As [`program`], with flags for the compiler, which give it another name.
+pub fn variant(name: &str, variant: &str, flags: &[&str], link: Link) -> PathBuf {
     let source = root().join("tests/c").join(format!("{name}.c"));
     let kind = if link == Link::Shared { "shared" } else { "static" };
-    let program = scratch("c").join(format!("{name}-{kind}"));
+    let program = scratch("c").join(format!("{name}-{variant}-{kind}"));
     let mut cc = Command::new("cc");
-    cc.args(["-std=c11", "-g", "-O1", "-D_GNU_SOURCE"]).args(WARNINGS);
+    cc.args(["-std=c11", "-g", "-O1", "-D_GNU_SOURCE"]).args(WARNINGS).args(flags);
     cc.arg("-I").arg(root().join("include")).arg(&source).arg("-o").arg(&program);
     match link {
         Link::Shared => {
             // The library is found by its soname.
             let soname = scratch("c").join("libshmkit.so.1");
-            let fresh = scratch("c").join(format!("libshmkit.{name}.{}", std::process::id()));
+            let fresh =
+                scratch("c").join(format!("libshmkit.{name}.{variant}.{}", std::process::id()));
             let _ = fs::remove_file(&fresh);
             std::os::unix::fs::symlink(shared(), &fresh).unwrap();
             fs::rename(&fresh, &soname).unwrap();

@@ -86,10 +86,11 @@ impl<S: Site> Ring<S> {
         let Ok(me) = self.owner() else { return false };
         self.tag::<CONSUMER>(self.site.words().head.word.load(Acquire)); // claim
         let first = *hint;
-        for nth in 0..=self.mask {
-            let index = (first + nth) & self.mask;
+        let (later, before) = (self.indices(), self.indices());
+        let later = later.filter(|index| *index as usize >= first);
+        for index in later.chain(before.filter(|index| (*index as usize) < first)) {
             // free: Acquire, pairs with the Release in `finish`.
-            let control = self.control(index as u64 * STEP).load(Acquire);
+            let control = self.control(index * STEP).load(Acquire);
             let open = match control & STATE {
                 RETURNED => true,
                 READING | RETAKEN if control & OWNER == me && held > 0 => {
@@ -100,7 +101,7 @@ impl<S: Site> Ring<S> {
                 _ => false,
             };
             if open {
-                *hint = index;
+                *hint = index as usize;
                 return false;
             }
         }

@@ -5,14 +5,17 @@
 //!        control  len   first page  attempts place  trailer message, up to `inline_bytes`
 //! ```
 //!
-//! A longer message lies in pages beside the ring ([`super::outside`]).
+//! A longer message lies in pages beside the ring ([`super::outside`]). In a ring that grows the control
+//! words lie by themselves, and the rest of a slot in a chunk ([`super::chunks`]).
 //!
 //! - F1. `slots` points at `slot_count` slots of `stride` bytes inside the region, which `words` keeps
-//!   mapped; a stride is a multiple of 8 and holds a control word and a head at least.
+//!   mapped; a stride is a multiple of 8 and holds a control word and a head at least. In a ring that
+//!   grows `slots` points at as many control words, `control_stride` bytes apart.
 //! - F2. What a head says is an outside value: it is compared with what a slot holds before use.
 
 #![allow(unsafe_code)]
 
+use super::chunks::Chunks;
 use super::guard::{Leased, Reserved};
 use super::site::Site;
 use super::words::{CONSUMER, OWNER_SHIFT, PRODUCER, STEP, Words};
@@ -68,32 +71,43 @@ pub(crate) struct Shape {
     pub(crate) capacity: u64,
     /// Bytes of a slot.
     pub(crate) stride: u32,
-    /// Bytes for the messages that do not fit into one.
+    /// Slots that get their memory together; 0 if all have it from the start.
+    pub(crate) chunk: u32,
+    /// Bytes for the messages that do not fit into a slot.
     pub(crate) heap_bytes: u64,
 }
 
 impl Shape {
-    /// Slots in memory: the capacity, rounded up to a power of two. `None` beyond what a ring can
-    /// have.
+    /// Slots in memory: the capacity, and what a ring that grows needs more, rounded up to a power of
+    /// two. `None` beyond what a ring can have.
     pub(crate) fn slot_count(self) -> Option<u32> {
-        let possible = (1..=1 << 31).contains(&self.capacity)
+        let spare = 3 * u64::from(self.chunk);
+        let possible = (1..=(1 << 31) - spare.min(1 << 30)).contains(&self.capacity)
             && self.stride.is_multiple_of(8)
-            && self.stride as usize >= HEAD_BYTES;
-        possible.then(|| (self.capacity as u32).next_power_of_two())
+            && self.stride as usize >= HEAD_BYTES
+            && (self.chunk == 0 || self.chunk.is_power_of_two() && spare <= 1 << 30);
+        possible.then(|| ((self.capacity + spare) as u32).next_power_of_two())
     }
 
-    /// Bytes of all slots.
+    /// Bytes of all slots, or of all control words if the ring grows.
     pub(crate) fn slot_bytes(self) -> Option<u64> {
-        Some(u64::from(self.slot_count()?) * u64::from(self.stride))
+        Some(u64::from(self.slot_count()?) * u64::from(self.control_stride()))
+    }
+
+    /// How far the control words are apart.
+    fn control_stride(self) -> u32 {
+        if self.chunk == 0 { self.stride } else { CONTROL_BYTES as u32 }
     }
 
     /// Where the ring whose words and slots lie there keeps participants, in the order in which a
     /// sweep must go by them: see "Death" of the ring.
     pub(crate) fn owner_words(self, words_at: u64, slots_at: u64) -> Option<[OwnerWords; 2]> {
-        let field = OwnerField::Number { shift: OWNER_SHIFT };
-        let (count, stride_bytes) = (self.slot_count()?, self.stride);
+        let (count, stride_bytes) = (self.slot_count()?, self.control_stride());
+        let shift = OWNER_SHIFT;
+        let all = OwnerField::Number { shift };
+        let field = if self.chunk == 0 { all } else { OwnerField::BackedNumber { shift } };
         Some([
-            OwnerWords { first_bytes: words_at, stride_bytes: 128, count: 2, field },
+            OwnerWords { first_bytes: words_at, stride_bytes: 128, count: 2, field: all },
             OwnerWords { first_bytes: slots_at, stride_bytes, count, field },
         ])
     }
@@ -103,7 +117,7 @@ impl Shape {
 #[repr(C)]
 pub(crate) struct Plan {
     stride: AtomicU32,
-    _reserved: AtomicU32,
+    chunk: AtomicU32,
     heap_bytes: AtomicU64,
 }
 
@@ -113,15 +127,20 @@ unsafe impl Shared for Plan {}
 impl Plan {
     /// Written before anybody else sees the object.
     pub(crate) fn note(&self, shape: Shape) {
-        // Relaxed, twice: ordered by the directory's edge "list".
+        // Relaxed, all: ordered by the directory's edge "list".
         self.stride.store(shape.stride, Relaxed);
+        self.chunk.store(shape.chunk, Relaxed);
         self.heap_bytes.store(shape.heap_bytes, Relaxed);
     }
 
     /// As it was noted; checked where it is used.
     pub(crate) fn shape(&self, capacity: u64) -> Shape {
-        let (stride, heap_bytes) = (&self.stride, &self.heap_bytes);
-        Shape { capacity, stride: stride.load(Relaxed), heap_bytes: heap_bytes.load(Relaxed) }
+        Shape {
+            capacity,
+            stride: self.stride.load(Relaxed),
+            chunk: self.chunk.load(Relaxed),
+            heap_bytes: self.heap_bytes.load(Relaxed),
+        }
     }
 }
 
@@ -131,6 +150,9 @@ pub(crate) struct Frames {
     slots: NonNull<u8>,
     slot_count: usize,
     stride: usize,
+    control_stride: usize,
+    /// Where the slots are in a ring that grows, all but the control words.
+    chunks: Option<Box<Chunks>>,
     /// Where longer messages lie.
     pages: Pages<Mapped>,
     /// Reads 0 in a forked child. Used while `words` keeps the mapping.
@@ -145,18 +167,20 @@ unsafe impl Sync for Frames {}
 
 impl Clone for Frames {
     fn clone(&self) -> Self {
-        Frames { words: self.words.clone(), pages: self.pages.clone(), ..*self }
+        let (chunks, pages) = (self.chunks.clone(), self.pages.clone());
+        Frames { words: self.words.clone(), chunks, pages, ..*self }
     }
 }
 
 impl Frames {
-    /// The ring in `object` whose words and slots lie there, and whose longer messages `pages` has.
-    /// Zeroed memory is an empty one.
+    /// The ring in `object` whose words and slots lie there, and whose longer messages `pages` has; it
+    /// grows by `chunks` if its shape says so. Zeroed memory is an empty one.
     pub(crate) fn on(
         object: &Object,
         shape: Shape,
         words_at: u64,
         slots_at: u64,
+        chunks: Option<Chunks>,
         pages: Pages<Mapped>,
     ) -> Result<Ring<Frames>> {
         let corrupt = Error::Corrupt("capacity of a queue");
@@ -168,10 +192,16 @@ impl Frames {
             slots: object.span(slots_at, bytes, align_of::<AtomicU64>() as u64)?,
             slot_count: slot_count as usize,
             stride: shape.stride as usize,
+            control_stride: shape.control_stride() as usize,
+            chunks: chunks.map(Box::new),
             pages,
             own_id: object.mapping().own_id_word(),
         };
-        Ok(Ring::new(frames, shape.capacity as usize))
+        let capacity = shape.capacity as usize;
+        Ok(match &frames.chunks {
+            None => Ring::new(frames, capacity),
+            Some(_) => Ring::growing(frames, capacity, shape.chunk as usize),
+        })
     }
 
     pub(crate) fn object(&self) -> &Object {
@@ -187,17 +217,25 @@ impl Frames {
         &self.pages
     }
 
-    /// The place `at` bytes into a slot.
+    /// The place `at` bytes into a slot, of what comes after the control word.
     #[inline(always)]
     fn place(&self, index: usize, at: usize) -> *mut u8 {
         debug_assert!(index < self.slot_count && at <= self.stride);
         // Not `add`: an address is computed here and nothing promised; the caller dereferences.
-        self.slots.as_ptr().wrapping_add(index * self.stride + at)
+        match &self.chunks {
+            None => self.slots.as_ptr().wrapping_add(index * self.stride + at),
+            Some(chunks) => chunks.slot(index, self.stride).wrapping_add(at),
+        }
+    }
+
+    /// What a ring that grows is made of; `None` in another.
+    pub(super) fn growth(&self) -> Option<(&Chunks, &Words)> {
+        Some((self.chunks.as_deref()?, &self.words))
     }
 }
 
 // SAFETY: F1: `on` checked the slots' bounds and alignment, and that their number is a power of
-// two; a mapping consists of initialised bytes and lives as long as `words`.
+// two; a mapping consists of initialised bytes and lives as long as `words`. Chunks: H1.
 unsafe impl Site for Frames {
     type Value = Head;
     type Who<'a> = Attached<'a>;
@@ -214,7 +252,8 @@ unsafe impl Site for Frames {
 
     #[inline(always)]
     fn control(&self, index: usize) -> *const AtomicU64 {
-        self.place(index, 0).cast()
+        // Not `add`: as in `place`.
+        self.slots.as_ptr().wrapping_add(index * self.control_stride).cast()
     }
 
     #[inline(always)]
@@ -234,6 +273,20 @@ unsafe impl Site for Frames {
 
     fn who(&self) -> Option<Attached<'_>> {
         self.object().attached().ok()
+    }
+
+    fn back(&self, at: u64) -> Result<bool> {
+        self.growth().map_or(Ok(true), |(chunks, words)| chunks.back(at, words))
+    }
+
+    fn backing(&self, at: u64) -> u32 {
+        self.growth().map_or(0, |(chunks, _)| chunks.backing(at))
+    }
+
+    fn give_back(&self, at: u64, backing: u32) {
+        if let Some((chunks, _)) = self.growth() {
+            chunks.give_back(at, backing);
+        }
     }
 }
 

@@ -52,6 +52,7 @@ impl Ring<Frames> {
 
     /// Frees the pages that the dead have left, and says how many runs that were.
     pub(crate) fn collect_pages(&self) -> usize {
+        self.site.collect_chunks();
         self.site.pages().collect(|at| self.is_past(at)).unwrap_or(0)
     }
 }

@@ -37,7 +37,7 @@ impl<S: Site> Ring<S> {
             if noted == 0 {
                 break;
             }
-            for index in 0..=self.mask as u64 {
+            for index in self.indices() {
                 let control = self.control(index * STEP);
                 let seen = control.load(Relaxed); // a proposal for the CAS
                 if seen & STATE != RETURNED {
@@ -67,7 +67,7 @@ impl<S: Site> Ring<S> {
         self.tag_last_claims();
         let (mut recovered, mut returned) = (0, false);
         let mut alive = 0; // the number found alive last: not news for long, but as good as asking
-        for index in 0..=self.mask as u64 {
+        for index in self.indices() {
             let control = self.control(index * STEP);
             let mut seen = control.load(Acquire); // tag
             while matches!(seen & STATE, WRITING | READING | RETAKEN) {
@@ -136,7 +136,7 @@ impl<S: Site> Ring<S> {
         let state = |at: u64| self.control(at).load(Relaxed) & STATE;
         let mut count = in_turn.filter(|&at| state(at) != VOID).count();
         if returned {
-            count += (0..=self.mask as u64).filter(|index| state(index * STEP) == RETURNED).count();
+            count += self.indices().filter(|index| state(index * STEP) == RETURNED).count();
         }
         // What came back may be there beside as many as are due in turn.
         count.min(self.mask + 1)

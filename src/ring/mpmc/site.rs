@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::words::Words;
+use crate::error::Result;
 use crate::region::id::Numbers;
 use crate::sync::AtomicU64;
 use bytemuck::Pod;
@@ -13,7 +14,8 @@ use bytemuck::Pod;
 ///
 /// While the site lives: `slot_count` is a power of two and never changes; for each index below it
 /// `control` points at an atomic word and `reading` and `writing` point at initialised bytes of the
-/// size and alignment of a value.
+/// size and alignment of a value; of a ring that grows the latter hold for positions from `freed` to
+/// `grown`, as the page of [`super::growth`] has them.
 pub(crate) unsafe trait Site {
     /// What a slot holds. Any bytes are a value, because a peer may have written any.
     type Value: Pod;
@@ -44,4 +46,18 @@ pub(crate) unsafe trait Site {
 
     /// This process as a participant; makes it one if need be. `None` if that fails.
     fn who(&self) -> Option<Self::Who<'_>>;
+
+    /// Puts memory behind the chunk at the position `at` (an index word without its low bits), where
+    /// nobody has done that yet, and says whether there was room. For rings that grow.
+    fn back(&self, _at: u64) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// The memory behind the chunk at this position.
+    fn backing(&self, _at: u64) -> u32 {
+        0
+    }
+
+    /// Gives that memory back. To be called by one who has moved `freed` beyond the chunk.
+    fn give_back(&self, _at: u64, _backing: u32) {}
 }

@@ -1,8 +1,8 @@
 //! The shared words of the ring, and what is written in them.
 //!
 //! ```text
-//! byte     0       128     256       264        384
-//!          head    tail    returned  last_void  slot 0 | slot 1 | ..     slot: control, value
+//! byte     0       128     256       264        272    280    384
+//!          head    tail    returned  last_void  freed  grown  slot 0 | slot 1 | ..   slot: control, value
 //!
 //! bit      63 .. 16                      15 .. 3    2 .. 0
 //! head     position                      owner      log2 of the number of slots claimed
@@ -12,7 +12,7 @@
 //!
 //! A position counts slots ever claimed, modulo 2^48. The owner of `head` or `tail` is who claimed
 //! the slots just before the position; 0 is nobody, and [`CLOSED`] in `tail` says that nobody ever
-//! will again. Any bytes are valid here, and zeroed bytes are an empty ring.
+//! will again. `freed` and `grown` are positions, of a ring that grows. Any bytes are valid here, and zeroed bytes are an empty ring.
 
 use crate::region::id::{NUMBER_BITS, NUMBER_DEAD};
 use crate::sync::{AtomicU32, AtomicU64};
@@ -69,6 +69,10 @@ pub(crate) struct Scars {
     pub(super) returned: AtomicU32,
     /// Above the position of each slot that was [`VOID`], shifted as in an index word.
     pub(super) last_void: AtomicU64,
+    /// The position up to which memory was given back: see [`super::growth`].
+    pub(super) freed: AtomicU64,
+    /// The position up to which there is memory.
+    pub(super) grown: AtomicU64,
 }
 
 /// The words before the slots.
@@ -85,6 +89,7 @@ const _: () = {
     assert!(size_of::<Words>() == 384 && align_of::<Words>() == 128);
     assert!(offset_of!(Words, head) == 0 && offset_of!(Words, tail) == 128);
     assert!(offset_of!(Words, scars) == 256 && offset_of!(Scars, last_void) == 8);
+    assert!(offset_of!(Scars, freed) == 16 && offset_of!(Scars, grown) == 24);
 };
 
 impl Words {
@@ -92,8 +97,9 @@ impl Words {
     #[cfg(any(test, loom))]
     pub(crate) fn starting_at(position: u64) -> Words {
         let line = || Line { word: AtomicU64::new(position << 16) };
-        let last_void = AtomicU64::new(position << 16);
-        let scars = Scars { returned: AtomicU32::new(0), last_void };
+        let at = || AtomicU64::new(position << 16);
+        let scars =
+            Scars { returned: AtomicU32::new(0), last_void: at(), freed: at(), grown: at() };
         Words { head: line(), tail: line(), scars }
     }
 

@@ -102,6 +102,13 @@ impl Geometry {
         Geometry { page_bytes, count: count as usize, kept: kept as usize }
     }
 
+    /// So many pages of this size, of which the first `kept` keep their memory. `None` if a page
+    /// would be larger than there are addresses.
+    pub(crate) fn of(count: usize, page_bytes: u64, kept: usize) -> Option<Geometry> {
+        let page_bytes = page_bytes.max(GRAIN_BYTES).checked_next_power_of_two()?;
+        Some(Geometry { page_bytes, count, kept: kept.min(count) })
+    }
+
     /// Pages for a message.
     pub(super) fn pages_for(&self, len_bytes: usize) -> usize {
         (len_bytes as u64).div_ceil(self.page_bytes).max(1) as usize
