@@ -31,7 +31,8 @@ archive=$(build staticlib a)
 work=$(mktemp -d "$out/.libs.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 "$NM" -D --defined-only "$shared" | awk '$3 ~ /^shmkit_/ { print "-Wl,-u," $3 }' >"$work/roots"
-"$CC" -r -nostdlib -Wl,--gc-sections "@$work/roots" "$archive" -o "$work/shmkit.o"
+# Without groups, of which another archive's would be thrown away for ours, whose names are hidden.
+"$CC" -r -nostdlib -Wl,--gc-sections -Wl,--force-group-allocation "@$work/roots" "$archive" -o "$work/shmkit.o"
 # Bitcode for other versions of LLVM makes tools with a plugin for it stumble.
 "$OBJCOPY" --wildcard --keep-global-symbol='shmkit_*' --strip-debug \
     --remove-section=.llvmbc --remove-section=.llvmcmd "$work/shmkit.o"
