@@ -26,6 +26,8 @@
 #include "shmkit/core.hpp"
 #include "shmkit/data.hpp"
 #include "shmkit/message.hpp"
+#include "shmkit/process.hpp"
+#include "shmkit/ring.hpp"
 #include "shmkit/sync.hpp"
 
 #endif

@@ -24,11 +24,17 @@ fn smoke() {
 }
 
 #[test]
+fn processes() {
+    suite("process");
+}
+
+#[test]
 fn it_compiles_in_every_standard_without_warnings() {
     for &compiler in compilers() {
         for standard in ["c++17", "c++20", "c++2b"] {
             let build = Build::new(compiler).standard(standard);
             build.check("smoke");
+            build.check("process");
             build.check("alone");
         }
         Build::new(compiler).flags(&["-fno-exceptions", "-fno-rtti"]).check("bare");

@@ -137,6 +137,23 @@ inline bool done(shmkit_status status, const char *where) {
     }
 }
 
+/// Room for a T that C fills.
+template <class T>
+union room {
+    room() noexcept : none() {}
+
+    char none;
+    T value;
+};
+
+/// True, or false for what is no error, having told the caller who asks why.
+inline bool said(shmkit_status status, shmkit_status *why, const char *where) {
+    if (why != nullptr) {
+        *why = status;
+    }
+    return done(status, where);
+}
+
 /// Owns a handle of C, which `Free` gives up.
 template <auto Free>
 struct deleter {
@@ -421,6 +438,57 @@ public:
         }
         detail::check(status, "region::unlink");
         return true;
+    }
+
+    /// Takes `size` zeroed bytes; returns where they are: the same in every process. They stay until
+    /// `dealloc()`, also if this process dies.
+    std::uint64_t alloc(std::size_t size, std::size_t align = alignof(std::max_align_t)) {
+        std::uint64_t offset = 0;
+        detail::check(shmkit_region_alloc(handle(), size, align, &offset), "region::alloc");
+        return offset;
+    }
+
+    /// Gives them back, and their name. Nobody may use them any more.
+    void dealloc(std::uint64_t offset) {
+        detail::check(shmkit_region_dealloc(handle(), offset), "region::dealloc");
+    }
+
+    /// The `count` T at `offset`; null if they are not all in the region. Valid as long as this object.
+    template <class T>
+    T *at(std::uint64_t offset, std::size_t count = 1) const {
+        detail::must_be_plain<T>();
+        const std::size_t most = static_cast<std::size_t>(-1) / sizeof(T);
+        void *found =
+            count > most ? nullptr : shmkit_region_at(handle(), offset, count * sizeof(T));
+        return offset % alignof(T) == 0 ? static_cast<T *>(found) : nullptr;
+    }
+
+    /// The offset of what lies in the region, for other processes.
+    std::uint64_t offset_of(const void *inside) const {
+        std::uint64_t offset = 0;
+        detail::check(shmkit_region_offset(handle(), inside, &offset), "region::offset_of");
+        return offset;
+    }
+
+    /// Gives bytes that were taken the name `key`, as a T or several, for others to find.
+    template <class T>
+    void publish(const std::string &key, std::uint64_t offset) {
+        constexpr shmkit_elem elem = detail::element<T>();
+        detail::check(shmkit_region_publish(handle(), key.c_str(), offset, &elem),
+                      "region::publish");
+    }
+
+    /// Where the T are that were published as `key`; empty if nothing was.
+    template <class T>
+    std::optional<std::uint64_t> find(const std::string &key) const {
+        constexpr shmkit_elem elem = detail::element<T>();
+        std::uint64_t offset = 0;
+        const shmkit_status status = shmkit_region_find(handle(), key.c_str(), &elem, &offset);
+        if (status == SHMKIT_ERR_NOT_FOUND) {
+            return std::nullopt;
+        }
+        detail::check(status, "region::find");
+        return offset;
     }
 
     /// To send to another process; it stays the region's.

@@ -148,9 +148,9 @@ public:
 
     /// One element, under the lock.
     T get(std::size_t index) const {
-        T element;
-        detail::check(shmkit_array_read(handle(), index, 1, &element), "array::get");
-        return element;
+        detail::room<T> room;
+        detail::check(shmkit_array_read(handle(), index, 1, &room), "array::get");
+        return room.value;
     }
 
     void set(std::size_t index, const T &element) {

@@ -297,13 +297,6 @@ protected:
         return out;
     }
 
-    static bool said(shmkit_status status, shmkit_status *why, const char *where) {
-        if (why != nullptr) {
-            *why = status;
-        }
-        return done(status, where);
-    }
-
     bool put_bytes(const void *data, std::size_t size, timeout limit, shmkit_status *why) {
         return said(Calls::put(handle(), data, size, limit.nanoseconds()), why, "put");
     }
@@ -332,15 +325,15 @@ protected:
     template <class T>
     std::optional<T> get_one(timeout limit, shmkit_status *why) {
         must_be_plain<T>();
-        T out;
-        const auto size = get_into({reinterpret_cast<std::byte *>(&out), sizeof out}, limit, why);
+        room<T> out;
+        const auto size = get_into({reinterpret_cast<std::byte *>(&out), sizeof(T)}, limit, why);
         if (!size) {
             return std::nullopt;
         }
         if (*size != sizeof(T)) {
             refuse(SHMKIT_ERR_TYPE_MISMATCH, "get: a message shorter than the type");
         }
-        return out;
+        return out.value;
     }
 
     template <class T>
@@ -539,7 +532,7 @@ public:
 
     /// Waits until all that was put is done; false if the time is over, or nobody is left to do it.
     bool join(timeout limit = forever, shmkit_status *why = nullptr) {
-        return said(shmkit_queue_join(handle(), limit.nanoseconds()), why, "joinable_queue::join");
+        return detail::said(shmkit_queue_join(handle(), limit.nanoseconds()), why, "joinable_queue::join");
     }
 
 private:
@@ -636,8 +629,8 @@ public:
 
     /// Sends a descriptor, which stays open here.
     bool send_fd(int descriptor, timeout limit = forever, shmkit_status *why = nullptr) {
-        return said(shmkit_pipe_send_fd(handle(), descriptor, limit.nanoseconds()), why,
-                    "pipe::send_fd");
+        return detail::said(shmkit_pipe_send_fd(handle(), descriptor, limit.nanoseconds()), why,
+                            "pipe::send_fd");
     }
 
     /// Receives a descriptor, which is the caller's to close.
@@ -645,7 +638,7 @@ public:
         int out = -1;
         const shmkit_status status =
             shmkit_pipe_recv_fd(handle(), &out, limit.nanoseconds());
-        if (!said(status, why, "pipe::recv_fd")) {
+        if (!detail::said(status, why, "pipe::recv_fd")) {
             return std::nullopt;
         }
         return out;

@@ -1,12 +1,11 @@
-// Each header can be included first, alone, and again.
-#if defined(ONLY_CORE)
-#include <shmkit/core.hpp>
-#endif
+// The headers can be included again, in any order.
 #include <shmkit.hpp>
 #include <shmkit.hpp>
 #include <shmkit/core.hpp>
 #include <shmkit/data.hpp>
 #include <shmkit/message.hpp>
+#include <shmkit/process.hpp>
+#include <shmkit/ring.hpp>
 #include <shmkit/sync.hpp>
 #include <shmkit.h>
 
@@ -51,6 +50,8 @@ static_assert(moves<shmkit::condition> && moves<shmkit::semaphore> && moves<shmk
 static_assert(moves<shmkit::barrier> && moves<shmkit::array<int>> && moves<shmkit::value<int>>);
 static_assert(moves<shmkit::queue> && moves<shmkit::joinable_queue> && moves<shmkit::pipe>);
 static_assert(moves<shmkit::loan> && moves<shmkit::borrow> && moves<shmkit::job>);
+static_assert(moves<shmkit::ring<int>> && moves<shmkit::producer<int>>);
+static_assert(moves<shmkit::consumer<int>> && moves<shmkit::process>);
 static_assert(moves<shmkit::pipe_loan> && moves<shmkit::guard<int>>);
 static_assert(sizeof(shmkit::lock) == sizeof(void *), "a handle and nothing else");
 static_assert(sizeof(shmkit::span<int>) == 2 * sizeof(void *));
