@@ -73,17 +73,21 @@ pub fn program(name: &str, link: Link) -> PathBuf {
 /// As [`program`], with flags for the compiler, which give it another name.
 pub fn variant(name: &str, variant: &str, flags: &[&str], link: Link) -> PathBuf {
     let source = root().join("tests/c").join(format!("{name}.c"));
+    built(&source, &format!("{name}-{variant}"), flags, link)
+}
+
+/// Builds a source and returns the program NAME.
+pub fn built(source: &Path, name: &str, flags: &[&str], link: Link) -> PathBuf {
     let kind = if link == Link::Shared { "shared" } else { "static" };
-    let program = scratch("c").join(format!("{name}-{variant}-{kind}"));
+    let program = scratch("c").join(format!("{name}-{kind}"));
     let mut cc = Command::new("cc");
     cc.args(["-std=c11", "-g", "-O1", "-D_GNU_SOURCE"]).args(WARNINGS).args(flags);
-    cc.arg("-I").arg(root().join("include")).arg(&source).arg("-o").arg(&program);
+    cc.arg("-I").arg(root().join("include")).arg(source).arg("-o").arg(&program);
     match link {
         Link::Shared => {
             // The library is found by its soname.
             let soname = scratch("c").join("libshmkit.so.1");
-            let fresh =
-                scratch("c").join(format!("libshmkit.{name}.{variant}.{}", std::process::id()));
+            let fresh = scratch("c").join(format!("libshmkit.{name}.{}", std::process::id()));
             let _ = fs::remove_file(&fresh);
             std::os::unix::fs::symlink(shared(), &fresh).unwrap();
             fs::rename(&fresh, &soname).unwrap();
