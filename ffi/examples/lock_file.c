@@ -53,16 +53,17 @@ int main(void) {
     }
 
     FILE *text = fdopen(file, "r");
-    int lines = 0, whole = 0, writer, record, n;
-    for (int in_row = 0; fscanf(text, "writer %d, record %d, line %d\n", &writer, &record, &n) == 3; lines++) {
-        static int last_writer, last_record;
-        in_row = n == in_row && (n == 0 || (writer == last_writer && record == last_record)) ? in_row + 1 : 0;
-        last_writer = writer;
-        last_record = record;
-        if (in_row == 3) {
-            whole++;
-            in_row = 0;
+    char line[LINE], expected[LINE];
+    int lines = 0, whole = 0, fit = 0, writer = 0, record = 0;
+    for (; fgets(line, LINE, text) != NULL; lines++) {
+        const int n = lines % 3;
+        if (n == 0) {
+            fit = 0;
+            sscanf(line, "writer %d, record %d", &writer, &record);
         }
+        line_of(expected, writer, record, n);
+        fit += strcmp(line, expected) == 0;
+        whole += n == 2 && fit == 3;
     }
     printf("%d lines, %d whole records\n", lines, whole);
     fclose(text);
