@@ -156,6 +156,26 @@
 #define SHMKIT_HANDLE_RX 12
 
 /**
+ * The kind of a `shmkit_manager *`.
+ */
+#define SHMKIT_HANDLE_MANAGER 13
+
+/**
+ * The kind of a `shmkit_dict *`.
+ */
+#define SHMKIT_HANDLE_DICT 14
+
+/**
+ * The kind of a `shmkit_list *`.
+ */
+#define SHMKIT_HANDLE_LIST 15
+
+/**
+ * The kind of a `shmkit_namespace *`.
+ */
+#define SHMKIT_HANDLE_NAMESPACE 16
+
+/**
  * The process ends with this one, however that ends: it is terminated at a normal exit, and killed by the
  * kernel otherwise.
  */
@@ -326,9 +346,21 @@ typedef struct shmkit_barrier shmkit_barrier;
 typedef struct shmkit_condition shmkit_condition;
 
 /**
+ * A dictionary from bytes to bytes. Any thread of any process may use it at once; a handle survives fork.
+ * Rust has it as `Dict<Vec<u8>, Vec<u8>>`.
+ */
+typedef struct shmkit_dict shmkit_dict;
+
+/**
  * A flag to wait for. Any thread of any process may use it at once; a handle survives fork.
  */
 typedef struct shmkit_event shmkit_event;
+
+/**
+ * A list of bytes. Any thread of any process may use it at once; a handle survives fork. Rust has it as
+ * `List<Vec<u8>>`.
+ */
+typedef struct shmkit_list shmkit_list;
 
 /**
  * A lock between processes and threads. Any thread of any process may use it at once; a handle
@@ -337,12 +369,30 @@ typedef struct shmkit_event shmkit_event;
 typedef struct shmkit_lock shmkit_lock;
 
 /**
+ * Named objects and containers in one region, without a server. Any thread of any process may use it at
+ * once; a handle survives fork.
+ */
+typedef struct shmkit_manager shmkit_manager;
+
+/**
+ * Values by name, for settings and the like. Any thread of any process may use it at once; a handle
+ * survives fork. Rust gets and sets the same values as `Vec<u8>`.
+ */
+typedef struct shmkit_namespace shmkit_namespace;
+
+/**
  * One end of a pipe, which carries messages of bytes in both directions, whole and in order. One thread
  * of one process at a time uses an end; what a forked child has inherited is its parent's.
  *
  * Rust has it as `Connection<T>`: `send_bytes` and `recv_bytes` there are the same bytes as here.
  */
 typedef struct shmkit_pipe shmkit_pipe;
+
+/**
+ * A crew of processes that run functions of this program. Any thread of the process that made it may use
+ * it at once; a forked child gets SHMKIT_ERR_WRONG_PROCESS. When that process ends, its workers do.
+ */
+typedef struct shmkit_pool shmkit_pool;
 
 /**
  * A process that this one has started. Any thread of this process may use it at once.
@@ -383,6 +433,11 @@ typedef struct shmkit_rx shmkit_rx;
 typedef struct shmkit_semaphore shmkit_semaphore;
 
 /**
+ * A task that was submitted. One thread at a time uses it.
+ */
+typedef struct shmkit_task shmkit_task;
+
+/**
  * The end of a ring that pushes. One thread of one process at a time uses it; what a forked child has
  * inherited is its parent's.
  *
@@ -413,6 +468,21 @@ typedef struct shmkit_elem {
      */
     const char *tag;
 } shmkit_elem;
+
+/**
+ * Is shown an entry: its key (of a list, its index as a `size_t`) and its value. What is not 0 stops.
+ */
+typedef int (*shmkit_visit_fn)(void *ctx,
+                               const void *key,
+                               size_t key_len,
+                               const void *data,
+                               size_t len);
+
+/**
+ * Edits a value under the lock of its container: `*len` bytes of `cap` at `data` are the value, or none if
+ * `*present` is false; it leaves the new ones there. 0 keeps the change, anything else drops it.
+ */
+typedef int (*shmkit_edit_fn)(void *ctx, void *data, size_t cap, size_t *len, bool *present);
 
 /**
  * How a queue or a pipe is made; NULL or zeros for what does by default.
@@ -504,14 +574,46 @@ typedef struct shmkit_stats {
 } shmkit_stats;
 
 /**
- * The function of a constructor, for SHMKIT_AUTO_INIT.
+ * How a pool is made; NULL or zeros for what does by default.
  */
-typedef void (*shmkit_hook_fn)(int argc, char **argv, char **envp);
+typedef struct shmkit_pool_config {
+    /**
+     * `sizeof(shmkit_pool_config)`: tells the library what the program knows of.
+     */
+    size_t struct_size;
+    /**
+     * A worker is replaced after so many tasks; 0: never.
+     */
+    uint64_t max_tasks_per_worker;
+    /**
+     * A task whose worker died is begun again so many times.
+     */
+    uint32_t retries;
+    /**
+     * Memory for inputs and outputs that are under way, in bytes; 0: what does by default.
+     */
+    uint64_t arena_bytes;
+} shmkit_pool_config;
 
 /**
  * What a process runs: its return value is the exit code, of which the low 8 bits count.
  */
 typedef int (*shmkit_main_fn)(void *arg);
+
+/**
+ * A task: gets `in_len` bytes at `in`, writes up to `out_cap` bytes to `out` and their number to `*out_len`
+ * (0 at first), and returns 0 for success.
+ */
+typedef int (*shmkit_task_fn)(const void *in,
+                              size_t in_len,
+                              void *out,
+                              size_t out_cap,
+                              size_t *out_len);
+
+/**
+ * The function of a constructor, for SHMKIT_AUTO_INIT.
+ */
+typedef void (*shmkit_hook_fn)(int argc, char **argv, char **envp);
 
 /**
  * A handle for a process that is being started: what it is, and the handle itself.
@@ -914,6 +1016,206 @@ SHMKIT_NOEXCEPT;
 void shmkit_condition_free(struct shmkit_condition *condition) SHMKIT_NOEXCEPT;
 
 /**
+ * The list under `key`, which is made if there is none.
+ *
+ * Errors: SHMKIT_ERR_TYPE_MISMATCH (something else is there), SHMKIT_ERR_NO_SPACE, SHMKIT_ERR_NO_MEMORY,
+ * SHMKIT_ERR_INVALID_ARGUMENT (a key has 1 to 1024 bytes), SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_manager_list(struct shmkit_manager *manager,
+                                       const char *key,
+                                       struct shmkit_list **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * How many entries there are; 0 for NULL. Stale at once. Never blocks.
+ */
+size_t shmkit_list_len(const struct shmkit_list *list) SHMKIT_NOEXCEPT;
+
+/**
+ * Removes all entries.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD enum shmkit_status shmkit_list_clear(struct shmkit_list *list) SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. Never blocks.
+ */
+void shmkit_list_free(struct shmkit_list *list) SHMKIT_NOEXCEPT;
+
+/**
+ * Appends an element.
+ *
+ * Errors: SHMKIT_ERR_NO_SPACE, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_list_push(struct shmkit_list *list,
+                                    const void *data,
+                                    size_t len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Copies the last element to `buf` of `cap` bytes, sets `*len` to its length, and removes it.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND (the list is empty), SHMKIT_ERR_BUFFER_TOO_SMALL (`*len` is what it needs; it is
+ * put back to the end), SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_list_pop(struct shmkit_list *list,
+                                   void *buf,
+                                   size_t cap,
+                                   size_t *len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Copies the element at `index` to `buf` of `cap` bytes, and sets `*len` to its length.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND (no such index), SHMKIT_ERR_BUFFER_TOO_SMALL (`*len` is what it needs),
+ * SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_list_get(struct shmkit_list *list,
+                                   size_t index,
+                                   void *buf,
+                                   size_t cap,
+                                   size_t *len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Replaces the element at `index`.
+ *
+ * Errors: SHMKIT_ERR_NO_SPACE, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM(also no such index).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_list_set(struct shmkit_list *list,
+                                   size_t index,
+                                   const void *data,
+                                   size_t len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Inserts an element before the one at `index`, or at the end.
+ *
+ * Errors: SHMKIT_ERR_NO_SPACE, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_list_insert(struct shmkit_list *list,
+                                      size_t index,
+                                      const void *data,
+                                      size_t len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Removes the element at `index`.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_list_remove(struct shmkit_list *list,
+                                      size_t index)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Shows all elements, as they are at one moment, to `fn`, in order.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_list_each(struct shmkit_list *list,
+                                    shmkit_visit_fn fn,
+                                    void *ctx)
+SHMKIT_NOEXCEPT;
+
+/**
+ * The namespace under `key`, which is made if there is none.
+ *
+ * Errors: SHMKIT_ERR_TYPE_MISMATCH (something else is there), SHMKIT_ERR_NO_SPACE, SHMKIT_ERR_NO_MEMORY,
+ * SHMKIT_ERR_INVALID_ARGUMENT (a key has 1 to 1024 bytes), SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_manager_namespace(struct shmkit_manager *manager,
+                                            const char *key,
+                                            struct shmkit_namespace **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * How many entries there are; 0 for NULL. Stale at once. Never blocks.
+ */
+size_t shmkit_namespace_len(const struct shmkit_namespace *namespace_) SHMKIT_NOEXCEPT;
+
+/**
+ * Removes all entries.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_namespace_clear(struct shmkit_namespace *namespace_)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. Never blocks.
+ */
+void shmkit_namespace_free(struct shmkit_namespace *namespace_) SHMKIT_NOEXCEPT;
+
+/**
+ * Sets the value of a name.
+ *
+ * Errors: SHMKIT_ERR_NO_SPACE, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_namespace_set(struct shmkit_namespace *namespace_,
+                                        const char *name,
+                                        const void *data,
+                                        size_t len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Copies the value of a name to `buf` of `cap` bytes, and sets `*len` to its length.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND, SHMKIT_ERR_BUFFER_TOO_SMALL (`*len` is what it needs),
+ * SHMKIT_ERR_TYPE_MISMATCH (Rust has set it as another type), SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_namespace_get(struct shmkit_namespace *namespace_,
+                                        const char *name,
+                                        void *buf,
+                                        size_t cap,
+                                        size_t *len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Removes a name and its value.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_namespace_remove(struct shmkit_namespace *namespace_,
+                                           const char *name)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Whether there is a value of this name: SHMKIT_OK or SHMKIT_ERR_NOT_FOUND. Stale at once.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_namespace_contains(struct shmkit_namespace *namespace_,
+                                             const char *name)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Shows all names, which end with a NUL that `key_len` does not count, to `fn`, without their values.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_namespace_each(struct shmkit_namespace *namespace_,
+                                         shmkit_visit_fn fn,
+                                         void *ctx)
+SHMKIT_NOEXCEPT;
+
+/**
  * Makes an event, clear. `region`, `name` and `flags` as of `shmkit_lock_create()`.
  *
  * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
@@ -1069,6 +1371,152 @@ void shmkit_lock_free(struct shmkit_lock *lock)
 SHMKIT_NOEXCEPT;
 
 /**
+ * Makes a manager with room for `capacity` bytes in containers, and as many in other objects (0: 1 GiB), which
+ * is address space; others find it by `name`, or if that is NULL it goes to them by fork or as a handle.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_manager_create(const char *name,
+                                         size_t capacity,
+                                         struct shmkit_manager **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens the live manager of this name.
+ *
+ * Errors: as of `shmkit_region_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_manager_open(const char *name,
+                                       struct shmkit_manager **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * A handle to the manager's region, in which other objects lie under their keys: with SHMKIT_CREATE_OR_OPEN,
+ * `shmkit_queue_create(region, "jobs", ..)` is what `manager.queue("jobs", ..)` is in Rust.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_manager_region(const struct shmkit_manager *manager,
+                                         struct shmkit_region **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. What was opened of it stays usable. Never blocks.
+ */
+void shmkit_manager_free(struct shmkit_manager *manager) SHMKIT_NOEXCEPT;
+
+/**
+ * The dict under `key`, which is made if there is none.
+ *
+ * Errors: SHMKIT_ERR_TYPE_MISMATCH (something else is there), SHMKIT_ERR_NO_SPACE, SHMKIT_ERR_NO_MEMORY,
+ * SHMKIT_ERR_INVALID_ARGUMENT (a key has 1 to 1024 bytes), SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_manager_dict(struct shmkit_manager *manager,
+                                       const char *key,
+                                       struct shmkit_dict **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * How many entries there are; 0 for NULL. Stale at once. Never blocks.
+ */
+size_t shmkit_dict_len(const struct shmkit_dict *dict) SHMKIT_NOEXCEPT;
+
+/**
+ * Removes all entries.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD enum shmkit_status shmkit_dict_clear(struct shmkit_dict *dict) SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. Never blocks.
+ */
+void shmkit_dict_free(struct shmkit_dict *dict) SHMKIT_NOEXCEPT;
+
+/**
+ * Sets the value of a key, and replaces the one that is there. All or nothing, also if this process dies.
+ *
+ * Errors: SHMKIT_ERR_NO_SPACE, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_dict_set(struct shmkit_dict *dict,
+                                   const void *key,
+                                   size_t key_len,
+                                   const void *data,
+                                   size_t len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Copies the value of a key to `buf` of `cap` bytes, and sets `*len` to its length.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND, SHMKIT_ERR_BUFFER_TOO_SMALL (`*len` is what it needs), SHMKIT_ERR_INVALID_ARGUMENT,
+ * SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_dict_get(struct shmkit_dict *dict,
+                                   const void *key,
+                                   size_t key_len,
+                                   void *buf,
+                                   size_t cap,
+                                   size_t *len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Removes a key and its value.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_dict_remove(struct shmkit_dict *dict,
+                                      const void *key,
+                                      size_t key_len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Whether there is a value of this key: SHMKIT_OK or SHMKIT_ERR_NOT_FOUND. Stale at once.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_dict_contains(struct shmkit_dict *dict,
+                                        const void *key,
+                                        size_t key_len)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Lets `fn` edit the value of a key, which may be none, under the lock of the dict: nobody else changes it
+ * meanwhile. `cap` is the room for a new value. `fn` must not use the dict. Without effect if `fn` does not
+ * return 0.
+ *
+ * Errors: SHMKIT_ERR_BROKEN (`fn` did not return 0), SHMKIT_ERR_NO_SPACE, SHMKIT_ERR_NO_MEMORY,
+ * SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_dict_update(struct shmkit_dict *dict,
+                                      const void *key,
+                                      size_t key_len,
+                                      size_t cap,
+                                      shmkit_edit_fn fn,
+                                      void *ctx)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Shows all entries, as they are at one moment, to `fn`, in no particular order.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_dict_each(struct shmkit_dict *dict,
+                                    shmkit_visit_fn fn,
+                                    void *ctx)
+SHMKIT_NOEXCEPT;
+
+/**
  * Takes the region that this process was started with as handle number `index`, once.
  *
  * Errors: SHMKIT_ERR_NOT_FOUND (there is none, or it was taken), SHMKIT_ERR_TYPE_MISMATCH,
@@ -1187,6 +1635,46 @@ SHMKIT_NOEXCEPT;
 SHMKIT_NODISCARD
 enum shmkit_status shmkit_rx_passed(size_t index,
                                     struct shmkit_rx **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the manager that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_manager_passed(size_t index,
+                                         struct shmkit_manager **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the dict that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_dict_passed(size_t index,
+                                      struct shmkit_dict **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the list that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_list_passed(size_t index,
+                                      struct shmkit_list **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Takes the namespace that this process was started with as handle number `index`, once.
+ *
+ * Errors: as of `shmkit_region_passed()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_namespace_passed(size_t index,
+                                           struct shmkit_namespace **out)
 SHMKIT_NOEXCEPT;
 
 /**
@@ -1408,6 +1896,123 @@ SHMKIT_NOEXCEPT;
  * back: do not use it any more. Never blocks.
  */
 void shmkit_pipe_free(struct shmkit_pipe *pipe)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Makes a pool of `workers` processes; 0: one for each processor. Each runs `init`, which may be NULL, with a
+ * copy of the `init_len` bytes at `init_arg` before its first task; what is not 0 ends the worker, and if
+ * that happens here, the call fails. `config` may be NULL.
+ *
+ * Errors: SHMKIT_ERR_UNSUPPORTED if neither `shmkit_init()` nor SHMKIT_AUTO_INIT was run in this process;
+ * SHMKIT_ERR_BROKEN (the workers could not begin), SHMKIT_ERR_INVALID_ARGUMENT (also a function that no
+ * loaded file has), SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pool_create(uint32_t workers,
+                                      const struct shmkit_pool_config *config,
+                                      shmkit_main_fn init,
+                                      const void *init_arg,
+                                      size_t init_len,
+                                      struct shmkit_pool **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the pool a task: `fn` with a copy of the `in_len` bytes at `in`, and room for `out_cap` bytes of
+ * output. Waits while too many are under way.
+ *
+ * Errors: SHMKIT_ERR_CLOSED, SHMKIT_ERR_BROKEN, SHMKIT_ERR_TOO_LARGE, SHMKIT_ERR_WRONG_PROCESS,
+ * SHMKIT_ERR_INVALID_ARGUMENT (also a function that no loaded file has), SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pool_submit(struct shmkit_pool *pool,
+                                      shmkit_task_fn fn,
+                                      const void *in,
+                                      size_t in_len,
+                                      size_t out_cap,
+                                      struct shmkit_task **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Waits until the task is done, at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT, SHMKIT_FOREVER); then
+ * `*out` and `*len` are what it wrote, valid until the task is freed, and `*result` is what it returned.
+ * Each of the three may be NULL. May be called again.
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT; SHMKIT_ERR_PEER_DIED: the worker died in it, and it
+ * may have had effects; SHMKIT_ERR_CLOSED (the pool was terminated), SHMKIT_ERR_BROKEN,
+ * SHMKIT_ERR_TOO_LARGE, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_task_wait(struct shmkit_task *task,
+                                    int64_t timeout_ns,
+                                    const void **out,
+                                    size_t *len,
+                                    int *result)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle of a task, and its output, up; NULL is fine. The task goes on. Never blocks.
+ */
+void shmkit_task_free(struct shmkit_task *task) SHMKIT_NOEXCEPT;
+
+/**
+ * Runs `fn` with each of `n` inputs of `in_size` bytes at `in`, and writes the outputs, of `out_size` bytes
+ * each, to `out`, in the order of the inputs, waiting at most `timeout_ns` nanoseconds for all. Each task of
+ * the pool takes `chunk` of them; 0: chosen by `n`. Outputs that are shorter are filled with zeros.
+ *
+ * Errors: SHMKIT_ERR_BROKEN if `fn` did not return 0 for one of them, or the pool is broken;
+ * SHMKIT_ERR_TIMED_OUT, SHMKIT_ERR_PEER_DIED (a worker died), SHMKIT_ERR_CLOSED, SHMKIT_ERR_TOO_LARGE,
+ * SHMKIT_ERR_WRONG_PROCESS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pool_map(struct shmkit_pool *pool,
+                                   shmkit_task_fn fn,
+                                   const void *in,
+                                   size_t in_size,
+                                   size_t n,
+                                   void *out,
+                                   size_t out_size,
+                                   size_t chunk,
+                                   int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * How many workers there are to be; 0 for NULL. Never blocks.
+ */
+uint32_t shmkit_pool_workers(const struct shmkit_pool *pool) SHMKIT_NOEXCEPT;
+
+/**
+ * Lets the pool take no more tasks; those that it has are done. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD enum shmkit_status shmkit_pool_close(struct shmkit_pool *pool) SHMKIT_NOEXCEPT;
+
+/**
+ * Ends the workers; tasks that are not done end with SHMKIT_ERR_CLOSED. Does not wait for the workers.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pool_terminate(struct shmkit_pool *pool)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Waits until all tasks are done and all workers have ended, at most `timeout_ns` nanoseconds
+ * (SHMKIT_NO_WAIT, SHMKIT_FOREVER). May be called again.
+ *
+ * Errors: SHMKIT_ERR_BUSY if the pool was neither closed nor terminated; SHMKIT_ERR_WOULD_BLOCK,
+ * SHMKIT_ERR_TIMED_OUT, SHMKIT_ERR_BROKEN, SHMKIT_ERR_WRONG_PROCESS, SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pool_join(struct shmkit_pool *pool,
+                                    int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the pool up; NULL is fine. Unlike other handles, the last one of a pool terminates it, and waits for
+ * its workers, about a second at most.
+ */
+void shmkit_pool_free(struct shmkit_pool *pool)
 SHMKIT_NOEXCEPT;
 
 /**

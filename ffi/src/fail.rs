@@ -2,7 +2,7 @@
 //! the thread.
 
 use crate::status::*;
-use api::Error;
+use api::{Error, TaskError};
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_int};
 use std::fmt::{self, Write};
@@ -32,7 +32,8 @@ macro_rules! from {
     )*};
 }
 from!(Error std::io::Error api::PutError<()> api::GetError api::SendError<()> api::RecvError
-    api::JoinError api::BrokenBarrier api::OverRelease);
+    api::JoinError api::BrokenBarrier api::OverRelease
+    TaskError);
 
 impl Fail {
     /// The status, having noted the text.
@@ -85,15 +86,15 @@ pub(crate) fn status_of(why: &Error) -> shmkit_status {
         | Error::Encode(_)
         | Error::ForeignFunction => SHMKIT_ERR_INVALID_ARGUMENT,
         Error::Exists => SHMKIT_ERR_EXISTS,
-        Error::NotFound => SHMKIT_ERR_NOT_FOUND,
+        Error::NotFound | Error::MissingKey(_) => SHMKIT_ERR_NOT_FOUND,
         Error::NoSpace | Error::TooManyParticipants { .. } => SHMKIT_ERR_NO_SPACE,
         Error::NoMemory { .. } => SHMKIT_ERR_NO_MEMORY,
         Error::TooLarge | Error::TooLong { .. } => SHMKIT_ERR_TOO_LARGE,
         Error::TooShort { .. } => SHMKIT_ERR_BUFFER_TOO_SMALL,
         Error::WrongProcess => SHMKIT_ERR_WRONG_PROCESS,
-        Error::Lent => SHMKIT_ERR_BUSY,
+        Error::Lent | Error::StillRunning => SHMKIT_ERR_BUSY,
         Error::HandleGone => SHMKIT_ERR_PEER_DIED,
-        Error::NotInitialised => SHMKIT_ERR_UNSUPPORTED,
+        Error::NotInitialised | Error::Threads(_) => SHMKIT_ERR_UNSUPPORTED,
         Error::Full | Error::WouldBlock => SHMKIT_ERR_WOULD_BLOCK,
         Error::Timeout => SHMKIT_ERR_TIMED_OUT,
         Error::Disconnected => SHMKIT_ERR_CLOSED,
@@ -102,6 +103,16 @@ pub(crate) fn status_of(why: &Error) -> shmkit_status {
         Error::NotOwner => SHMKIT_ERR_NOT_OWNER,
         Error::Broken => SHMKIT_ERR_BROKEN,
         Error::OverRelease => SHMKIT_ERR_OVERFLOW,
+        Error::Task(why) => match why {
+            TaskError::WorkerDied { .. } => SHMKIT_ERR_PEER_DIED,
+            TaskError::Terminated | TaskError::Closed => SHMKIT_ERR_CLOSED,
+            TaskError::Broken => SHMKIT_ERR_BROKEN,
+            TaskError::Timeout => SHMKIT_ERR_TIMED_OUT,
+            TaskError::TooLarge => SHMKIT_ERR_TOO_LARGE,
+            TaskError::WrongProcess => SHMKIT_ERR_WRONG_PROCESS,
+            TaskError::ForeignFunction => SHMKIT_ERR_INVALID_ARGUMENT,
+            _ => SHMKIT_ERR_SYSTEM,
+        },
         Error::Os(e) => match e.raw_os_error() {
             Some(libc::EACCES | libc::EPERM) => SHMKIT_ERR_PERMISSION,
             Some(libc::ENOMEM) => SHMKIT_ERR_NO_MEMORY,

@@ -7,6 +7,7 @@ use crate::condition::shmkit_condition;
 use crate::event::shmkit_event;
 use crate::fail::{Answer, Fail, cold};
 use crate::lock::{Either, shmkit_lock};
+use crate::manager::{shmkit_dict, shmkit_list, shmkit_manager, shmkit_namespace};
 use crate::pipe::shmkit_pipe;
 use crate::queue::shmkit_queue;
 use crate::region::shmkit_region;
@@ -16,7 +17,7 @@ use crate::status::*;
 use api::untyped::{
     BareLock, BareRLock, ByteArray, BytePipe, ByteQueue, Permits, Popper, Pusher, Ring,
 };
-use api::{Barrier, Condition, Event, Region};
+use api::{Barrier, Condition, Dict, Event, List, Manager, Namespace, Region};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ffi::c_void;
 use std::ptr::NonNull;
@@ -57,6 +58,14 @@ pub const SHMKIT_HANDLE_RING: i32 = 10;
 pub const SHMKIT_HANDLE_TX: i32 = 11;
 /// The kind of a `shmkit_rx *`.
 pub const SHMKIT_HANDLE_RX: i32 = 12;
+/// The kind of a `shmkit_manager *`.
+pub const SHMKIT_HANDLE_MANAGER: i32 = 13;
+/// The kind of a `shmkit_dict *`.
+pub const SHMKIT_HANDLE_DICT: i32 = 14;
+/// The kind of a `shmkit_list *`.
+pub const SHMKIT_HANDLE_LIST: i32 = 15;
+/// The kind of a `shmkit_namespace *`.
+pub const SHMKIT_HANDLE_NAMESPACE: i32 = 16;
 
 /// Something that goes by reference and comes as a value.
 pub(crate) enum Goods<T> {
@@ -108,6 +117,10 @@ pub(crate) enum Passed {
     Ring(Goods<Ring>),
     Tx(Goods<Pusher>),
     Rx(Goods<Popper>),
+    Manager(Goods<Manager>),
+    Dict(Goods<Dict<Vec<u8>, Vec<u8>>>),
+    List(Goods<List<Vec<u8>>>),
+    Namespace(Goods<Namespace>),
 }
 
 impl Passed {
@@ -157,6 +170,18 @@ impl Passed {
                 }
                 SHMKIT_HANDLE_TX => Passed::Tx(lent(&handle::<shmkit_tx>(object.cast())?.end)),
                 SHMKIT_HANDLE_RX => Passed::Rx(lent(&handle::<shmkit_rx>(object.cast())?.end)),
+                SHMKIT_HANDLE_MANAGER => {
+                    Passed::Manager(lent(&handle::<shmkit_manager>(object.cast())?.manager))
+                }
+                SHMKIT_HANDLE_DICT => {
+                    Passed::Dict(lent(&handle::<shmkit_dict>(object.cast())?.dict))
+                }
+                SHMKIT_HANDLE_LIST => {
+                    Passed::List(lent(&handle::<shmkit_list>(object.cast())?.list))
+                }
+                SHMKIT_HANDLE_NAMESPACE => {
+                    Passed::Namespace(lent(&handle::<shmkit_namespace>(object.cast())?.namespace))
+                }
                 _ => return Err(Fail::Argument("kind of a handle")),
             }
         })
@@ -340,4 +365,52 @@ pub unsafe extern "C" fn shmkit_tx_passed(index: usize, out: *mut *mut shmkit_tx
 #[must_use]
 pub unsafe extern "C" fn shmkit_rx_passed(index: usize, out: *mut *mut shmkit_rx) -> shmkit_status {
     taken!(index, out, Rx => |end| shmkit_rx { end })
+}
+
+/// Takes the manager that this process was started with as handle number `index`, once.
+///
+/// Errors: as of `shmkit_region_passed()`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn shmkit_manager_passed(
+    index: usize,
+    out: *mut *mut shmkit_manager,
+) -> shmkit_status {
+    taken!(index, out, Manager => |manager| shmkit_manager { manager })
+}
+
+/// Takes the dict that this process was started with as handle number `index`, once.
+///
+/// Errors: as of `shmkit_region_passed()`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn shmkit_dict_passed(
+    index: usize,
+    out: *mut *mut shmkit_dict,
+) -> shmkit_status {
+    taken!(index, out, Dict => |dict| shmkit_dict { dict })
+}
+
+/// Takes the list that this process was started with as handle number `index`, once.
+///
+/// Errors: as of `shmkit_region_passed()`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn shmkit_list_passed(
+    index: usize,
+    out: *mut *mut shmkit_list,
+) -> shmkit_status {
+    taken!(index, out, List => |list| shmkit_list { list })
+}
+
+/// Takes the namespace that this process was started with as handle number `index`, once.
+///
+/// Errors: as of `shmkit_region_passed()`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn shmkit_namespace_passed(
+    index: usize,
+    out: *mut *mut shmkit_namespace,
+) -> shmkit_status {
+    taken!(index, out, Namespace => |namespace| shmkit_namespace { namespace })
 }

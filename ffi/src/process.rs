@@ -162,27 +162,32 @@ pub unsafe extern "C" fn shmkit_auto_init(
 
 /// Runs a function of C in a process of its own.
 fn run(function: Function, argument: Vec<u8>, handles: Vec<Passed>, cpu: i32) {
+    pin(cpu);
+    arrive(handles);
+    let code = call(&function, argument);
+    if code != 0 {
+        std::process::exit(code);
+    }
+}
+
+/// Calls a `shmkit_main_fn` that another process has named.
+pub(crate) fn call(function: &Function, argument: Vec<u8>) -> c_int {
     let Some(code) = function.address() else {
         eprintln!("shmkit: the function of this process is not in the image that it was in");
         std::process::exit(127);
     };
-    pin(cpu);
-    arrive(handles);
     // Aligned as memory from malloc is.
     let mut aligned = vec![0u128; argument.len().div_ceil(size_of::<u128>())];
     let place = aligned.as_mut_ptr().cast::<u8>();
     // SAFETY: as long, and its own.
     unsafe { place.copy_from_nonoverlapping(argument.as_ptr(), argument.len()) };
     let place = if argument.is_empty() { std::ptr::null_mut() } else { place };
-    // SAFETY: `shmkit_process_spawn` was given a `shmkit_main_fn` at this address.
+    // SAFETY: the other process was given a `shmkit_main_fn` at this address.
     let main = unsafe {
         std::mem::transmute::<*const (), unsafe extern "C" fn(*mut c_void) -> c_int>(code)
     };
     // SAFETY: what the function expects, as C has promised.
-    let code = unsafe { main(place.cast()) };
-    if code != 0 {
-        std::process::exit(code);
-    }
+    unsafe { main(place.cast()) }
 }
 
 /// Lets this thread run on one processor only.

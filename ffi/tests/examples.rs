@@ -11,7 +11,7 @@ fn prints(name: &str, expected: &str) {
     for language in ["c", "cpp"] {
         let source = root().join("examples").join(format!("{name}.{language}"));
         let program = if language == "c" {
-            build::built(&source, &format!("example-{name}"), &[], Link::Static)
+            build::program_of(&format!("example-{name}"), &[source], &[], Link::Static)
         } else if let Some(&compiler) = compilers().first() {
             Build::new(compiler).objects(&format!("example-{name}"), &[source])
         } else {

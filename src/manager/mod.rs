@@ -425,6 +425,12 @@ impl Manager {
         self.heap.used() * 4096
     }
 
+    /// The region of all that is under a key.
+    #[doc(hidden)]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
     /// The name, if the manager has one.
     pub fn name(&self) -> Option<&str> {
         self.region.name()

@@ -65,38 +65,40 @@ pub fn run(command: &mut Command) -> Output {
 pub const WARNINGS: &[&str] =
     &["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wstrict-prototypes"];
 
-/// Builds `tests/c/NAME.c` and returns the program.
-pub fn program(name: &str, link: Link) -> PathBuf {
-    variant(name, "plain", &[], link)
+/// Builds the program `name` of these files in `tests/c`.
+pub fn program(name: &str, sources: &[&str], flags: &[&str], link: Link) -> PathBuf {
+    let path = |source: &&str| root().join("tests/c").join(format!("{source}.c"));
+    program_of(name, &sources.iter().map(path).collect::<Vec<_>>(), flags, link)
 }
 
-/// As [`program`], with flags for the compiler, which give it another name.
-pub fn variant(name: &str, variant: &str, flags: &[&str], link: Link) -> PathBuf {
-    let source = root().join("tests/c").join(format!("{name}.c"));
-    built(&source, &format!("{name}-{variant}"), flags, link)
-}
-
-/// Builds a source and returns the program NAME.
-pub fn built(source: &Path, name: &str, flags: &[&str], link: Link) -> PathBuf {
+/// Builds the program `name` of these files.
+pub fn program_of(name: &str, sources: &[PathBuf], flags: &[&str], link: Link) -> PathBuf {
     let kind = if link == Link::Shared { "shared" } else { "static" };
     let program = scratch("c").join(format!("{name}-{kind}"));
     let mut cc = Command::new("cc");
     cc.args(["-std=c11", "-g", "-O1", "-D_GNU_SOURCE"]).args(WARNINGS).args(flags);
-    cc.arg("-I").arg(root().join("include")).arg(source).arg("-o").arg(&program);
+    cc.arg("-I").arg(root().join("include")).args(sources).arg("-o").arg(&program);
     match link {
         Link::Shared => {
-            // The library is found by its soname.
-            let soname = scratch("c").join("libshmkit.so.1");
-            let fresh = scratch("c").join(format!("libshmkit.{name}.{}", std::process::id()));
-            let _ = fs::remove_file(&fresh);
-            std::os::unix::fs::symlink(shared(), &fresh).unwrap();
-            fs::rename(&fresh, &soname).unwrap();
-            cc.arg(&soname).arg(format!("-Wl,-rpath,{}", scratch("c").display()));
+            let folder = by_soname(name);
+            cc.arg(folder.join("libshmkit.so.1")).arg(format!("-Wl,-rpath,{}", folder.display()));
         }
         Link::Static => {
-            cc.arg(archive()).args(STATIC_LIBS);
+            // Most of the archive is what debuggers want to know.
+            cc.arg("-Wl,--gc-sections,--strip-debug").arg(archive()).args(STATIC_LIBS);
         }
     }
     run(cc.arg("-lpthread"));
     program
+}
+
+/// A folder in which the shared library is found under the name that programs ask for.
+pub fn by_soname(user: &str) -> PathBuf {
+    let folder = scratch("c").join(format!("{user}-lib"));
+    fs::create_dir_all(&folder).unwrap();
+    let (link, fresh) = (folder.join("libshmkit.so.1"), folder.join("fresh"));
+    let _ = fs::remove_file(&fresh);
+    std::os::unix::fs::symlink(shared(), &fresh).unwrap();
+    fs::rename(&fresh, &link).unwrap();
+    folder
 }

@@ -1,13 +1,9 @@
 /* Processes: by image offset and by fork, with handles, and how they end. */
-#include "check.h"
+#include "suites.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
-
-#ifdef AUTO
-SHMKIT_AUTO_INIT
-#endif
 
 static int global = 1;
 
@@ -209,23 +205,19 @@ static void executes(void) {
     EXPECT(SHMKIT_ERR_NOT_FOUND, shmkit_process_exec("/no/such/program", argv, NULL, &process));
 }
 
-int main(int argc, char **argv) {
-    (void)argv;
-#ifndef AUTO
-    if (argc == 1) {
-        shmkit_process *process;
-        EXPECT(SHMKIT_ERR_UNSUPPORTED, shmkit_process_spawn(returns, NULL, 0, NULL, &process));
-        CHECK(strstr(shmkit_last_error(), "init") != NULL);
-    }
-    shmkit_init();
-#else
-    (void)argc;
-#endif
+void before_init(void) {
+    shmkit_process *process;
+    shmkit_pool *pool;
+    EXPECT(SHMKIT_ERR_UNSUPPORTED, shmkit_process_spawn(returns, NULL, 0, NULL, &process));
+    CHECK(strstr(shmkit_last_error(), "init") != NULL);
+    EXPECT(SHMKIT_ERR_UNSUPPORTED, shmkit_pool_create(1, NULL, NULL, NULL, 0, &pool));
+}
+
+void process(void) {
     CHECK(strcmp(shmkit_process_name(), "MainProcess") == 0);
     with_handles(0);
     with_handles(SHMKIT_PROCESS_FORKSERVER);
     ends();
     forks();
     executes();
-    return 0;
 }

@@ -1,7 +1,7 @@
 //! How C++ programs are built with the libraries, and what is done where a tool is missing.
 #![allow(dead_code, reason = "each test uses a part")]
 
-use crate::build::{self, Link, archive, root, scratch, shared};
+use crate::build::{self, Link, archive, root, scratch};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -118,16 +118,12 @@ impl Build {
         command.args(parts).arg("-o").arg(&program);
         match self.link {
             Link::Shared => {
-                let folder = scratch("cpp-lib");
-                let soname = folder.join("libshmkit.so.1");
-                // Put in place at once: other tests link with it at the same time.
-                let fresh = folder.join(format!("fresh-{name}-{}", std::process::id()));
-                let _ = std::fs::remove_file(&fresh);
-                std::os::unix::fs::symlink(shared(), &fresh).unwrap();
-                std::fs::rename(&fresh, &soname).unwrap();
-                command.arg(&soname).arg(format!("-Wl,-rpath,{}", folder.display()));
+                let folder = build::by_soname(&format!("{}-{name}", self.compiler));
+                command.arg(folder.join("libshmkit.so.1"));
+                command.arg(format!("-Wl,-rpath,{}", folder.display()));
             }
             Link::Static => {
+                command.arg("-Wl,--gc-sections,--strip-debug");
                 command.arg(archive()).args(build::STATIC_LIBS);
             }
         }
