@@ -25,7 +25,9 @@
 
 #include "shmkit/core.hpp"
 #include "shmkit/data.hpp"
+#include "shmkit/manager.hpp"
 #include "shmkit/message.hpp"
+#include "shmkit/pool.hpp"
 #include "shmkit/process.hpp"
 #include "shmkit/ring.hpp"
 #include "shmkit/sync.hpp"

@@ -544,6 +544,25 @@ private:
     const char *name_ = nullptr;
 };
 
+namespace detail {
+
+/// Opens by `open` what is there, or makes it by `create`.
+template <class Create, class Open>
+shmkit_status open_or_create(Create create, Open open) {
+    for (;;) {
+        shmkit_status status = create();
+        if (status != SHMKIT_ERR_EXISTS) {
+            return status;
+        }
+        status = open();
+        if (status != SHMKIT_ERR_NOT_FOUND) { // its last user has gone in between
+            return status;
+        }
+    }
+}
+
+} // namespace detail
+
 } // namespace shmkit
 
 inline std::error_code make_error_code(shmkit_status status) noexcept {

@@ -133,6 +133,15 @@ public:
         return adopt(out);
     }
 
+    static condition open_or_create(const place &at) {
+        shmkit_condition *out = nullptr;
+        const shmkit_status status = detail::open_or_create(
+            [&] { return shmkit_condition_create(at.in(), at.name(), &out); },
+            [&] { return shmkit_condition_open(at.in(), at.name(), &out); });
+        detail::check(status, "condition::open_or_create");
+        return adopt(out);
+    }
+
     static condition open(const place &at) {
         shmkit_condition *out = nullptr;
         detail::check(shmkit_condition_open(at.in(), at.name(), &out), "condition::open");
@@ -243,6 +252,15 @@ public:
         const shmkit_status status =
             shmkit_semaphore_create(at.in(), at.name(), initial, max, &out);
         detail::check(status, "semaphore::create");
+        return adopt(out);
+    }
+
+    static semaphore open_or_create(const place &at, std::uint32_t initial, std::uint32_t max = 0) {
+        shmkit_semaphore *out = nullptr;
+        const shmkit_status status = detail::open_or_create(
+            [&] { return shmkit_semaphore_create(at.in(), at.name(), initial, max, &out); },
+            [&] { return shmkit_semaphore_open(at.in(), at.name(), &out); });
+        detail::check(status, "semaphore::open_or_create");
         return adopt(out);
     }
 
@@ -368,6 +386,15 @@ public:
     static barrier create(const place &at, std::uint32_t parties) {
         shmkit_barrier *out = nullptr;
         detail::check(shmkit_barrier_create(at.in(), at.name(), parties, &out), "barrier::create");
+        return adopt(out);
+    }
+
+    static barrier open_or_create(const place &at, std::uint32_t parties) {
+        shmkit_barrier *out = nullptr;
+        const shmkit_status status = detail::open_or_create(
+            [&] { return shmkit_barrier_create(at.in(), at.name(), parties, &out); },
+            [&] { return shmkit_barrier_open(at.in(), at.name(), &out); });
+        detail::check(status, "barrier::open_or_create");
         return adopt(out);
     }
 
