@@ -67,13 +67,17 @@ pub const WARNINGS: &[&str] =
 
 /// Builds the program `name` of these files in `tests/c`.
 pub fn program(name: &str, sources: &[&str], flags: &[&str], link: Link) -> PathBuf {
+    let path = |source: &&str| root().join("tests/c").join(format!("{source}.c"));
+    program_of(name, &sources.iter().map(path).collect::<Vec<_>>(), flags, link)
+}
+
+/// Builds the program `name` of these files.
+pub fn program_of(name: &str, sources: &[PathBuf], flags: &[&str], link: Link) -> PathBuf {
     let kind = if link == Link::Shared { "shared" } else { "static" };
     let program = scratch("c").join(format!("{name}-{kind}"));
     let mut cc = Command::new("cc");
     cc.args(["-std=c11", "-g", "-O1", "-D_GNU_SOURCE"]).args(WARNINGS).args(flags);
-    cc.arg("-I").arg(root().join("include"));
-    cc.args(sources.iter().map(|source| root().join("tests/c").join(format!("{source}.c"))));
-    cc.arg("-o").arg(&program);
+    cc.arg("-I").arg(root().join("include")).args(sources).arg("-o").arg(&program);
     match link {
         Link::Shared => {
             let folder = by_soname(name);
