@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{LONG, fork, go_on, join, kill, left_behind, park, reap, stop, unique};
+use common::{LONG, fork, go_on, join, kill, left_behind, park, reap, settle, stop, unique};
 use shmkit::{Array, Error, Lock, Pipe, Process, Region, RegionOptions, Sender, Value};
 
 #[test]
@@ -181,6 +181,49 @@ fn participants_run_out_precisely_and_come_back() {
     }
     let child = Process::spawn((lock.clone(),), |lock: Lock<u64>| *lock.lock().unwrap() += 1);
     join(&child.unwrap()).unwrap();
+    assert_eq!(*lock.lock().unwrap(), 1);
+}
+
+#[test]
+#[allow(unsafe_code)]
+fn a_copy_of_a_dead_participants_description_keeps_its_slot_only_while_it_is_there() {
+    let region = RegionOptions::new(1 << 16).participants(2).anonymous().unwrap();
+    let lock = Lock::new_in(&region, 0u64).unwrap();
+    let (ready, say) = Pipe::<i32>::simplex().unwrap();
+    let child = Process::spawn((lock.clone(), say), |_lock: Lock<u64>, say: Sender<i32>| {
+        // SAFETY: the copy only sleeps. No handler of a fork runs, as none does before an `exec`.
+        let copy = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) } as i32;
+        if copy == 0 {
+            // SAFETY: plain calls.
+            unsafe {
+                libc::alarm(300);
+                loop {
+                    libc::pause();
+                }
+            }
+        }
+        assert!(copy > 0);
+        say.send(copy).unwrap();
+        park()
+    });
+    let child: Process = child.unwrap();
+    let copy = ready.recv_timeout(LONG).unwrap();
+    kill(&child);
+    let add = || Process::spawn((lock.clone(),), |lock: Lock<u64>| *lock.lock().unwrap() += 1);
+    let refused = add().map(drop);
+    assert!(matches!(refused, Err(Error::TooManyParticipants { limit: 2 })), "{refused:?}");
+    let (tid, from_tid) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let adding = scope.spawn(|| {
+            // SAFETY: a plain call.
+            tid.send(unsafe { libc::gettid() }).unwrap();
+            add()
+        });
+        settle(from_tid.recv().unwrap() as u32); // it waits for the copy to go
+        // SAFETY: a plain call; the copy is there until now.
+        unsafe { libc::kill(copy, libc::SIGKILL) };
+        join(&adding.join().unwrap().unwrap()).unwrap();
+    });
     assert_eq!(*lock.lock().unwrap(), 1);
 }
 
