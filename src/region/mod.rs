@@ -30,7 +30,7 @@ pub(crate) use mapping::Attached;
 pub(crate) use object::{Object, Pinned, PinnedSlice, Place, Spec};
 #[cfg(feature = "serde")]
 pub(crate) use transfer::Arrival;
-pub(crate) use view::{Flag, Shared};
+pub(crate) use view::{Flag, Shared, copy};
 
 /// How many children this process has seen to end: a hint that somebody may have died.
 pub(crate) fn children_reaped() -> u32 {
