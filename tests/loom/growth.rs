@@ -3,15 +3,12 @@
 //! A part of the library's own tests. The heap's site touches all slots of a chunk that is given back,
 //! so that a use which is not ordered before that, or after the next growth, is a failure by itself.
 
-use super::heap::{Heap, HeapSite};
+use super::heap::{CHUNK, Heap, HeapSite};
 use super::{Refusal, Ring};
 use loom::thread;
 use std::sync::Arc;
 
 type Handle = Ring<HeapSite<u64>>;
-
-/// Slots of a chunk, of which a ring for one value has four.
-pub(super) const CHUNK: usize = 1;
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -20,6 +17,7 @@ fn model(f: impl Fn() + Sync + Send + 'static) {
     builder.check(f);
 }
 
+/// A ring for one value, of four slots, and three handles, each a participant's.
 fn ring() -> (Arc<Heap<u64>>, [Handle; 3]) {
     let heap = Heap::new(4, 0);
     let handles = [1, 2, 3].map(|number| heap.grown_by(number, 1, CHUNK));

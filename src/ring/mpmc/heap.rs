@@ -11,6 +11,10 @@ use bytemuck::Pod;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
 
+/// Slots of a chunk of the rings that grow in models.
+#[cfg(loom)]
+pub(super) const CHUNK: usize = 1;
+
 /// What the handles to a heap ring share.
 pub(crate) struct Heap<T> {
     pub(crate) words: Words,
@@ -198,7 +202,7 @@ unsafe impl<T: Pod> Site for HeapSite<T> {
         assert!(self.heap.chunks.lock().unwrap().remove(&_at), "not there");
         // Who gives memory back is the last to touch it, and who gets it again the next.
         #[cfg(loom)]
-        for nth in 0..super::loom_growth::CHUNK as u64 {
+        for nth in 0..CHUNK as u64 {
             let index = (_at >> 16).wrapping_add(nth) as usize & (self.heap.controls.len() - 1);
             self.heap.touched[index].with_mut(|_| ());
         }
