@@ -3,8 +3,10 @@
 //! The wire format is postcard, whose specification is fixed, so that two builds of one program
 //! understand each other.
 
+use crate::region::copy;
 use crate::region::transfer::take_reason;
 use bytemuck::Pod;
+use postcard::ser_flavors::Flavor;
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::Cell;
@@ -135,13 +137,44 @@ pub(crate) fn with_bytes<T: Serialize, R>(
 ) -> Result<R, String> {
     if is_small::<T>() {
         let mut bytes = [0; SMALL_BYTES];
-        match postcard::to_slice(value, &mut bytes) {
-            Ok(bytes) => return Ok(f(bytes)),
+        match postcard::serialize_with_flavor(value, Small { bytes: &mut bytes, len: 0 }) {
+            Ok(len) => return Ok(f(&bytes[..len])),
             Err(postcard::Error::SerializeBufferFull) => {}
             Err(e) => return Err(reason(e)),
         }
     }
     with_scratch(|scratch| encode_into(value, scratch).map(f))
+}
+
+/// Where a small message is written, number by number: each is a few bytes.
+struct Small<'a> {
+    bytes: &'a mut [u8; SMALL_BYTES],
+    len: usize,
+}
+
+impl Flavor for Small<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        let room = self.bytes.get_mut(self.len).ok_or(postcard::Error::SerializeBufferFull)?;
+        *room = byte;
+        self.len += 1;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        let end = self.len + bytes.len();
+        let room = self.bytes.get_mut(self.len..end).ok_or(postcard::Error::SerializeBufferFull)?;
+        copy(bytes, room);
+        self.len = end;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<usize> {
+        Ok(self.len)
+    }
 }
 
 /// Whether messages of this type are likely to have [`SMALL_BYTES`] at most.
@@ -276,6 +309,23 @@ mod tests {
         assert_eq!(decode::<Plain<[u32; 2]>>(&bytes), Ok(Plain([1, 2])));
         assert!(decode::<Plain<[u32; 3]>>(&bytes).is_err());
         assert_eq!(decode::<Plain<()>>(&encode(&Plain(())).unwrap()), Ok(Plain(())));
+    }
+
+    #[test]
+    fn small_values_are_encoded_as_all_others_are() {
+        fn assert_same<T: Serialize + Copy>(value: T) {
+            let small = with_bytes(&value, <[u8]>::to_vec).unwrap();
+            assert_eq!(small, encode(&value).unwrap());
+        }
+        (0..64).for_each(|bits| assert_same(1u64 << bits));
+        (0..32).for_each(|bits| assert_same((1i32 << bits, bits as u8, 1.5f64, bits > 3)));
+        assert_same([u64::MAX; 8]); // 80 bytes
+        assert_same([0xffu8; 32]);
+        assert_same([u128::MAX; 4]); // 76 bytes
+        assert_same(("", "a", "ab", "abcd"));
+        // Longer than there is room: written elsewhere.
+        assert_same(("0123456789012345678901234567890123456789", 7u8));
+        assert_same("0123456789".repeat(20).as_str());
     }
 
     #[test]

@@ -254,3 +254,28 @@ fn a_forked_child_has_handles_of_its_own_to_give() {
     assert_eq!(before.get().unwrap(), 1);
     reap(child);
 }
+
+#[test]
+#[allow(unsafe_code, reason = "a call of libc")]
+fn what_a_batch_did_not_put_comes_back_when_the_kernel_refuses() {
+    let queue = Queue::<Note>::new(8).unwrap();
+    reap(fork(|| {
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        let reply = Queue::new(1).unwrap();
+        queue.put(Note::Plain(0)).unwrap(); // a user of the queue from now on
+        // SAFETY: a plain call that changes this child alone: it gets no more descriptors.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &none) }, 0);
+        let batch = vec![Note::Plain(1), Note::Plain(2), Note::Reply(reply), Note::Plain(3)];
+        match queue.put_many(batch) {
+            Err(PutError::Stopped(rest, why)) => {
+                assert_eq!(why.raw_os_error(), Some(libc::EMFILE));
+                assert!(matches!(rest[..], [Note::Reply(_), Note::Plain(3)]));
+            }
+            other => panic!("{other:?}"),
+        }
+    }));
+    for n in 0..3 {
+        assert!(matches!(get(&queue), Note::Plain(got) if got == n));
+    }
+    assert!(matches!(queue.try_get(), Err(GetError::Empty | GetError::Disconnected)));
+}

@@ -40,6 +40,8 @@ pub(super) struct Core {
     events: Events,
     getting: Spin,
     putting: Spin,
+    /// Whether somebody may wait until all is done.
+    is_joinable: bool,
     /// Has one user besides this for each lease of this handle.
     leases: Lease,
     polled: Polled,
@@ -125,6 +127,7 @@ impl Core {
     /// A handle on `object`, which is counted for the participant `carrier` already, if any.
     pub(super) fn on(object: Object, carrier: Option<ParticipantId>) -> Result<Core> {
         Ok(Core {
+            is_joinable: object.is_a(Kind::JoinableQueue),
             seat: Seat::on(&object, layout::CENSUS_AT, carrier)?,
             ring: layout::ring(&object)?,
             events: Events {
@@ -379,7 +382,8 @@ impl Core {
         if has_pages {
             self.events.pages.notify_all();
         }
-        if self.ring.is_all_taken() {
+        // Only who must know looks at the tail, which producers write all the time.
+        if (self.is_joinable || self.ring.was_closed()) && self.ring.is_all_taken() {
             self.events.idle.notify_all();
             if self.ring.is_closed() {
                 self.events.wake_getters(); // it may have been the last of all
@@ -590,6 +594,7 @@ impl Memory for Core {
 impl Clone for Core {
     fn clone(&self) -> Core {
         Core {
+            is_joinable: self.is_joinable,
             seat: self.seat.clone(),
             ring: self.ring.clone(),
             events: self.events.clone(),

@@ -17,8 +17,10 @@ pub enum PutError<T> {
     TooLarge(T),
     /// The value could not be encoded; the text says why.
     Encode(T, String),
-    /// The kernel refused, or the queue is corrupt.
+    /// The kernel refused, or the queue is corrupt. The message is gone.
     Os(io::Error),
+    /// The same in the middle of a batch, of which the messages that were not put come back.
+    Stopped(T, io::Error),
 }
 
 /// Why no message was got. Unless said otherwise none was lost.
@@ -51,7 +53,7 @@ impl<T> PutError<T> {
             PutError::Disconnected(_) => Error::Disconnected,
             PutError::TooLarge(_) => Error::TooLarge,
             PutError::Encode(_, why) => Error::Encode(why.clone()),
-            PutError::Os(e) => Error::Os(e.kind().into()),
+            PutError::Os(e) | PutError::Stopped(_, e) => Error::Os(e.kind().into()),
         }
     }
 
@@ -62,7 +64,8 @@ impl<T> PutError<T> {
             | PutError::Timeout(m)
             | PutError::Disconnected(m)
             | PutError::TooLarge(m)
-            | PutError::Encode(m, _) => Some(m),
+            | PutError::Encode(m, _)
+            | PutError::Stopped(m, _) => Some(m),
             PutError::Os(_) => None,
         }
     }
@@ -76,6 +79,15 @@ impl<T> PutError<T> {
             PutError::TooLarge(_) => PutError::TooLarge(message),
             PutError::Encode(_, why) => PutError::Encode(message, why),
             PutError::Os(e) => PutError::Os(e),
+            PutError::Stopped(_, e) => PutError::Stopped(message, e),
+        }
+    }
+
+    /// Puts what is left of a batch into a reason that has none.
+    pub(super) fn with_rest<U>(self, rest: U) -> PutError<U> {
+        match self {
+            PutError::Os(e) => PutError::Stopped(rest, e),
+            other => other.with(rest),
         }
     }
 }
@@ -85,6 +97,7 @@ impl<T> fmt::Debug for PutError<T> {
         match self {
             PutError::Encode(_, why) => f.debug_tuple("Encode").field(why).finish(),
             PutError::Os(e) => f.debug_tuple("Os").field(e).finish(),
+            PutError::Stopped(_, e) => f.debug_tuple("Stopped").field(e).finish(),
             PutError::Full(_) => f.write_str("Full(..)"),
             PutError::Timeout(_) => f.write_str("Timeout(..)"),
             PutError::Disconnected(_) => f.write_str("Disconnected(..)"),
@@ -96,7 +109,7 @@ impl<T> fmt::Debug for PutError<T> {
 impl<T> fmt::Display for PutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PutError::Os(e) => e.fmt(f),
+            PutError::Os(e) | PutError::Stopped(_, e) => e.fmt(f),
             other => other.reason().fmt(f),
         }
     }
@@ -107,7 +120,7 @@ impl<T> std::error::Error for PutError<T> {}
 impl<T> From<PutError<T>> for Error {
     fn from(e: PutError<T>) -> Error {
         match e {
-            PutError::Os(e) => e.into(),
+            PutError::Os(e) | PutError::Stopped(_, e) => e.into(),
             other => other.reason(),
         }
     }

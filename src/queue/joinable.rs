@@ -77,6 +77,14 @@ impl<T> JoinableQueue<T> {
     /// # Errors
     ///
     /// As [`QueueOptions::queue`].
+    ///
+    /// ```
+    /// let queue = shmkit::JoinableQueue::new(3)?;
+    /// queue.put(7u8)?;
+    /// queue.get()?.done();
+    /// queue.join()?;
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn new(capacity: usize) -> Result<JoinableQueue<T>, Error> {
         QueueOptions::new(capacity).joinable()
     }
@@ -129,6 +137,17 @@ impl<T> JoinableQueue<T> {
     ///
     /// [`Error::NotFound`], [`Error::TypeMismatch`] for another kind of object or type of
     /// messages, and those of [`Region::open`].
+    ///
+    /// ```
+    /// # let name = format!("doc.jobs.{}", std::process::id());
+    /// use shmkit::{Error, JoinableQueue};
+    ///
+    /// assert!(matches!(JoinableQueue::<u32>::open(&name), Err(Error::NotFound)));
+    /// let made = JoinableQueue::<u32>::create(&name, 3)?;
+    /// JoinableQueue::open(&name)?.put(1u32)?;
+    /// assert_eq!(*made.get()?, 1);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn open(name: &str) -> Result<JoinableQueue<T>, Error> {
         let core = Core::open(name, Kind::JoinableQueue, Element::message::<T>())?;
         Ok(JoinableQueue { core, message: PhantomData })
@@ -139,6 +158,15 @@ impl<T> JoinableQueue<T> {
     /// # Errors
     ///
     /// As [`QueueOptions::queue`].
+    ///
+    /// ```
+    /// use shmkit::{JoinableQueue, Region};
+    ///
+    /// let region = Region::new(64 << 10)?;
+    /// let queue = JoinableQueue::new_in(&region, 10)?;
+    /// queue.put(7u8)?;
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn new_in(region: &Region, capacity: usize) -> Result<JoinableQueue<T>, Error> {
         QueueOptions::new(capacity).region(region).joinable()
     }
@@ -146,16 +174,46 @@ impl<T> JoinableQueue<T> {
     /// Lets every put fail from now on, in all processes, those that wait included; what is in the
     /// queue can still be got, and then every get is [`GetError::Disconnected`]. For good. Never
     /// blocks.
+    ///
+    /// ```
+    /// use shmkit::{GetError, JoinableQueue, PutError};
+    ///
+    /// let queue = JoinableQueue::new(2)?;
+    /// queue.put(1u8)?;
+    /// queue.close();
+    /// assert!(matches!(queue.put(2), Err(PutError::Disconnected(2))));
+    /// queue.get()?.done();
+    /// assert!(matches!(queue.get(), Err(GetError::Disconnected)));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn close(&self) {
         self.core.close();
     }
 
     /// Messages in the queue. May go stale at once; exact while nobody puts or gets.
+    ///
+    /// ```
+    /// let queue = shmkit::JoinableQueue::new(2)?;
+    /// queue.put_many(vec![1u8, 2])?;
+    /// let job = queue.get()?;
+    /// assert_eq!(queue.len(), 1); // a job in somebody's hands is not in the queue
+    /// drop(job); // and is when it comes back
+    /// assert_eq!(queue.len(), 2);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.core.len()
     }
 
     /// Whether there is nothing to get. May go stale at once; exact while nobody puts or gets.
+    ///
+    /// ```
+    /// let queue = shmkit::JoinableQueue::new(2)?;
+    /// assert!(queue.is_empty());
+    /// queue.put(1u8)?;
+    /// assert!(!queue.is_empty());
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -163,16 +221,33 @@ impl<T> JoinableQueue<T> {
     /// Whether there are as many messages as the queue holds. May go stale at once; exact while nobody puts
     /// or gets. A message that somebody has borrowed is not counted, but its place is in use: a put whose
     /// turn it is to use it waits although this says no.
+    ///
+    /// ```
+    /// let queue = shmkit::JoinableQueue::new(2)?;
+    /// queue.put_many(vec![1u8, 2])?;
+    /// assert!(queue.is_full());
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         self.core.is_full()
     }
 
     /// The messages that the queue holds at most.
+    ///
+    /// ```
+    /// assert_eq!(shmkit::JoinableQueue::<u8>::new(2)?.capacity(), 2);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.core.ring().capacity()
     }
 
     /// The longest message, encoded, that has its place in the queue itself.
+    ///
+    /// ```
+    /// assert!(shmkit::JoinableQueue::<u64>::new(2)?.inline_bytes() >= 10);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn inline_bytes(&self) -> usize {
         self.core.inline_bytes()
     }
@@ -185,6 +260,14 @@ impl<T> JoinableQueue<T> {
     ///
     /// [`JoinError::Disconnected`] when something is not done and nobody else is left;
     /// [`JoinError::Corrupt`]; [`JoinError::Os`] when a forked child cannot become a user of the queue.
+    ///
+    /// ```
+    /// let queue = shmkit::JoinableQueue::new(2)?;
+    /// queue.put(1u8)?;
+    /// queue.get()?.done();
+    /// queue.join()?; // all is done
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn join(&self) -> Result<(), JoinError> {
         self.core.join(Deadline::Never)
     }
@@ -194,6 +277,17 @@ impl<T> JoinableQueue<T> {
     /// # Errors
     ///
     /// As [`JoinableQueue::join`]; [`JoinError::Timeout`].
+    ///
+    /// ```
+    /// use shmkit::{JoinError, JoinableQueue};
+    /// use std::time::Duration;
+    ///
+    /// let queue = JoinableQueue::new(2)?;
+    /// queue.put(1u8)?;
+    /// let late = queue.join_timeout(Duration::from_millis(1));
+    /// assert!(matches!(late, Err(JoinError::Timeout)));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), JoinError> {
         self.core.join(Deadline::after(timeout))
     }
@@ -208,6 +302,13 @@ impl<T: Message> JoinableQueue<T> {
     /// The value comes back: [`PutError::Disconnected`] when the queue is closed, or is full and
     /// nobody is left; [`PutError::TooLarge`]; [`PutError::Encode`]; [`PutError::Os`] when a forked
     /// child cannot become a user of the queue.
+    ///
+    /// ```
+    /// let queue = shmkit::JoinableQueue::new(2)?;
+    /// queue.put(String::from("sweep"))?;
+    /// assert_eq!(*queue.get()?, "sweep");
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         typed::put(&self.core, value, Deadline::Never)
     }
@@ -218,6 +319,15 @@ impl<T: Message> JoinableQueue<T> {
     ///
     /// As [`JoinableQueue::put`]; [`PutError::Full`], also while the place that is next is still in
     /// use, by a job in work.
+    ///
+    /// ```
+    /// use shmkit::{JoinableQueue, PutError};
+    ///
+    /// let queue = JoinableQueue::new(1)?;
+    /// queue.try_put(1u8)?;
+    /// assert!(matches!(queue.try_put(2), Err(PutError::Full(2))));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
         typed::put(&self.core, value, Deadline::Now)
     }
@@ -227,6 +337,16 @@ impl<T: Message> JoinableQueue<T> {
     /// # Errors
     ///
     /// As [`JoinableQueue::put`]; [`PutError::Timeout`].
+    ///
+    /// ```
+    /// use shmkit::{JoinableQueue, PutError};
+    /// use std::time::Duration;
+    ///
+    /// let (queue, time) = (JoinableQueue::new(1)?, Duration::from_millis(1));
+    /// queue.put_timeout(1u8, time)?;
+    /// assert!(matches!(queue.put_timeout(2, time), Err(PutError::Timeout(2))));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
         typed::put(&self.core, value, Deadline::after(timeout))
     }
@@ -238,6 +358,14 @@ impl<T: Message> JoinableQueue<T> {
     ///
     /// As [`JoinableQueue::put`]. The messages that were not put come back, of which the first is the
     /// one that the error is about; those before it were put.
+    /// In place of [`PutError::Os`] it is [`PutError::Stopped`].
+    ///
+    /// ```
+    /// let queue = shmkit::JoinableQueue::new(100)?;
+    /// queue.put_many((0..100u32).collect())?;
+    /// assert_eq!(queue.len(), 100);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn put_many(&self, values: Vec<T>) -> Result<(), PutError<Vec<T>>> {
         typed::put_many(&self.core, values, Deadline::Never)
     }
@@ -247,6 +375,17 @@ impl<T: Message> JoinableQueue<T> {
     /// # Errors
     ///
     /// As [`JoinableQueue::put_many`] and [`JoinableQueue::try_put`].
+    ///
+    /// ```
+    /// use shmkit::{JoinableQueue, PutError};
+    ///
+    /// let queue = JoinableQueue::new(3)?;
+    /// match queue.try_put_many((0..5u32).collect()) {
+    ///     Err(PutError::Full(rest)) => assert_eq!(rest, [3, 4]),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn try_put_many(&self, values: Vec<T>) -> Result<(), PutError<Vec<T>>> {
         typed::put_many(&self.core, values, Deadline::Now)
     }
@@ -256,6 +395,18 @@ impl<T: Message> JoinableQueue<T> {
     /// # Errors
     ///
     /// As [`JoinableQueue::put_many`] and [`JoinableQueue::put_timeout`].
+    ///
+    /// ```
+    /// use shmkit::{JoinableQueue, PutError};
+    /// use std::time::Duration;
+    ///
+    /// let queue = JoinableQueue::new(3)?;
+    /// match queue.put_many_timeout((0..5u32).collect(), Duration::from_millis(1)) {
+    ///     Err(PutError::Timeout(rest)) => assert_eq!(rest, [3, 4]),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn put_many_timeout(
         &self,
         values: Vec<T>,
@@ -272,6 +423,16 @@ impl<T: Message> JoinableQueue<T> {
     /// nobody else is left; this handle's own jobs do not count.
     /// [`GetError::Decode`] for a message that is no `T`, which is gone then;
     /// [`GetError::HandleGone`]; [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become a user of the queue.
+    ///
+    /// ```
+    /// let queue = shmkit::JoinableQueue::new(2)?;
+    /// queue.put(1u8)?;
+    /// drop(queue.get()?); // not done: it comes again
+    /// let job = queue.get()?;
+    /// assert_eq!((*job, job.attempts()), (1, 2));
+    /// job.done();
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn get(&self) -> Result<Job<'_, T>, GetError> {
         Job::next(&self.core, Deadline::Never)
     }
@@ -281,6 +442,14 @@ impl<T: Message> JoinableQueue<T> {
     /// # Errors
     ///
     /// As [`JoinableQueue::get`]; [`GetError::Empty`].
+    ///
+    /// ```
+    /// use shmkit::{GetError, JoinableQueue};
+    ///
+    /// let queue = JoinableQueue::<u8>::new(2)?;
+    /// assert!(matches!(queue.try_get(), Err(GetError::Empty)));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn try_get(&self) -> Result<Job<'_, T>, GetError> {
         Job::next(&self.core, Deadline::Now)
     }
@@ -290,6 +459,16 @@ impl<T: Message> JoinableQueue<T> {
     /// # Errors
     ///
     /// As [`JoinableQueue::get`]; [`GetError::Timeout`].
+    ///
+    /// ```
+    /// use shmkit::{GetError, JoinableQueue};
+    /// use std::time::Duration;
+    ///
+    /// let queue = JoinableQueue::<u8>::new(2)?;
+    /// let late = queue.get_timeout(Duration::from_millis(1));
+    /// assert!(matches!(late, Err(GetError::Timeout)));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn get_timeout(&self, timeout: Duration) -> Result<Job<'_, T>, GetError> {
         Job::next(&self.core, Deadline::after(timeout))
     }

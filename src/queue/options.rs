@@ -46,6 +46,12 @@ pub struct QueueOptions<'a> {
 
 impl<'a> QueueOptions<'a> {
     /// A queue for up to `capacity` messages.
+    ///
+    /// ```
+    /// let queue = shmkit::QueueOptions::new(16).queue::<u32>()?;
+    /// assert_eq!(queue.capacity(), 16);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn new(capacity: usize) -> QueueOptions<'a> {
         QueueOptions {
             capacity,
@@ -90,6 +96,12 @@ impl<'a> QueueOptions<'a> {
     /// The longest message, encoded, that has a place in the queue itself; a longer one lies beside
     /// it, which takes somewhat longer. By default it is chosen by the size of the type: 40 bytes for
     /// a number, 232 for a type with strings in it.
+    ///
+    /// ```
+    /// let queue = shmkit::QueueOptions::new(16).inline_bytes(500).queue::<String>()?;
+    /// assert!(queue.inline_bytes() >= 500);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn inline_bytes(mut self, inline_bytes: usize) -> Self {
         self.inline_bytes = Some(inline_bytes);
         self
@@ -117,12 +129,31 @@ impl<'a> QueueOptions<'a> {
     }
 
     /// Gives the queue a name by which unrelated processes of the same user find it.
+    ///
+    /// ```
+    /// # let name = format!("doc.options.{}", std::process::id());
+    /// use shmkit::{Queue, QueueOptions};
+    ///
+    /// let made = QueueOptions::new(16).name(&name).queue()?;
+    /// made.put(1u8)?;
+    /// assert_eq!(Queue::<u8>::open(&name)?.get()?, 1);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn name(mut self, name: &'a str) -> Self {
         self.place = Place::Named(name);
         self
     }
 
     /// Makes the queue in a region, beside other objects.
+    ///
+    /// ```
+    /// use shmkit::{QueueOptions, Region};
+    ///
+    /// let region = Region::new(1 << 20)?;
+    /// let queue = QueueOptions::new(16).heap_bytes(100_000).region(&region).queue()?;
+    /// queue.put("x".repeat(50_000))?;
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn region(mut self, region: &'a Region) -> Self {
         self.place = Place::In(region);
         self
@@ -142,6 +173,15 @@ impl<'a> QueueOptions<'a> {
     /// [`Error::InvalidArgument`] for a capacity of 0 or beyond 2^31; [`Error::NoMemory`],
     /// [`Error::Os`]; [`Error::Exists`], [`Error::InvalidName`] with a name, [`Error::NoSpace`] with a
     /// region.
+    ///
+    /// ```
+    /// use shmkit::{Error, QueueOptions};
+    ///
+    /// assert!(QueueOptions::new(1).queue::<u8>().is_ok());
+    /// let none = QueueOptions::new(0).queue::<u8>();
+    /// assert!(matches!(none, Err(Error::InvalidArgument(_))));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn queue<T>(self) -> Result<Queue<T>> {
         let core = self.core::<T>(Kind::Queue)?;
         Ok(Queue { core, message: PhantomData })
@@ -152,6 +192,14 @@ impl<'a> QueueOptions<'a> {
     /// # Errors
     ///
     /// As [`QueueOptions::queue`].
+    ///
+    /// ```
+    /// let queue = shmkit::QueueOptions::new(16).joinable()?;
+    /// queue.put(1u8)?;
+    /// queue.get()?.done();
+    /// queue.join()?;
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn joinable<T>(self) -> Result<JoinableQueue<T>> {
         let core = self.core::<T>(Kind::JoinableQueue)?;
         Ok(JoinableQueue { core, message: PhantomData })

@@ -76,6 +76,13 @@ impl<T> Queue<T> {
     /// # Errors
     ///
     /// As [`QueueOptions::queue`].
+    ///
+    /// ```
+    /// let queue = shmkit::Queue::new(3)?;
+    /// queue.put(String::from("the"))?;
+    /// assert_eq!((queue.len(), queue.capacity()), (1, 3));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn new(capacity: usize) -> Result<Queue<T>, Error> {
         QueueOptions::new(capacity).queue()
     }
@@ -135,6 +142,17 @@ impl<T> Queue<T> {
     ///
     /// [`Error::NotFound`], [`Error::TypeMismatch`] for another kind of object or type of
     /// messages, and those of [`Region::open`].
+    ///
+    /// ```
+    /// # let name = format!("doc.open.{}", std::process::id());
+    /// use shmkit::{Error, Queue};
+    ///
+    /// assert!(matches!(Queue::<u32>::open(&name), Err(Error::NotFound)));
+    /// let made = Queue::<u32>::create(&name, 3)?;
+    /// Queue::open(&name)?.put(1u32)?;
+    /// assert_eq!(made.get()?, 1);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn open(name: &str) -> Result<Queue<T>, Error> {
         let core = Core::open(name, Kind::Queue, Element::message::<T>())?;
         Ok(Queue { core, message: PhantomData })
@@ -145,6 +163,16 @@ impl<T> Queue<T> {
     /// # Errors
     ///
     /// As [`QueueOptions::queue`].
+    ///
+    /// ```
+    /// use shmkit::{Lock, Queue, Region};
+    ///
+    /// let region = Region::new(64 << 10)?;
+    /// let (queue, lock) = (Queue::new_in(&region, 10)?, Lock::new_in(&region, ())?);
+    /// let _guard = lock.lock()?;
+    /// queue.put(7u8)?;
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn new_in(region: &Region, capacity: usize) -> Result<Queue<T>, Error> {
         QueueOptions::new(capacity).region(region).queue()
     }
@@ -152,16 +180,43 @@ impl<T> Queue<T> {
     /// Lets every put fail from now on, in all processes, those that wait included; what is in the
     /// queue can still be got, and then every get is [`GetError::Disconnected`]. For good. Never
     /// blocks.
+    ///
+    /// ```
+    /// use shmkit::{GetError, PutError, Queue};
+    ///
+    /// let queue = Queue::new(2)?;
+    /// queue.put(1u8)?;
+    /// queue.close();
+    /// assert!(matches!(queue.put(2), Err(PutError::Disconnected(2))));
+    /// assert_eq!(queue.get()?, 1);
+    /// assert!(matches!(queue.get(), Err(GetError::Disconnected)));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn close(&self) {
         self.core.close();
     }
 
     /// Messages in the queue. May go stale at once; exact while nobody puts or gets.
+    ///
+    /// ```
+    /// let queue = shmkit::Queue::new(2)?;
+    /// queue.put_many(vec![1u8, 2])?;
+    /// assert_eq!(queue.len(), 2);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.core.len()
     }
 
     /// Whether there is nothing to get. May go stale at once; exact while nobody puts or gets.
+    ///
+    /// ```
+    /// let queue = shmkit::Queue::new(2)?;
+    /// assert!(queue.is_empty());
+    /// queue.put(1u8)?; // there when `put` returns
+    /// assert!(!queue.is_empty());
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -169,16 +224,34 @@ impl<T> Queue<T> {
     /// Whether there are as many messages as the queue holds. May go stale at once; exact while nobody puts
     /// or gets. A message that somebody has borrowed is not counted, but its place is in use: a put whose
     /// turn it is to use it waits although this says no.
+    ///
+    /// ```
+    /// let queue = shmkit::Queue::new(2)?;
+    /// queue.put_many(vec![1u8, 2])?;
+    /// assert!(queue.is_full());
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         self.core.is_full()
     }
 
     /// The messages that the queue holds at most.
+    ///
+    /// ```
+    /// assert_eq!(shmkit::Queue::<u8>::new(2)?.capacity(), 2);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.core.ring().capacity()
     }
 
     /// The longest message, encoded, that has its place in the queue itself.
+    ///
+    /// ```
+    /// let queue = shmkit::Queue::<u64>::new(2)?;
+    /// assert!(queue.inline_bytes() >= 10); // an encoded number has 10 bytes at most
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn inline_bytes(&self) -> usize {
         self.core.inline_bytes()
     }
@@ -211,6 +284,18 @@ impl<T> Queue<T> {
     /// # Errors
     ///
     /// As [`Queue::loan`]; [`PutError::Full`].
+    ///
+    /// ```
+    /// use shmkit::{PutError, Queue};
+    ///
+    /// let queue = Queue::<()>::new(1)?;
+    /// let loan = queue.try_loan(8)?;
+    /// assert!(matches!(queue.try_loan(8), Err(PutError::Full(()))));
+    /// drop(loan); // puts nothing
+    /// queue.try_loan(8)?.commit();
+    /// assert_eq!(queue.len(), 1);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn try_loan(&self, len_bytes: usize) -> Result<Loan<'_>, PutError<()>> {
         Loan::new(&self.core, len_bytes, Deadline::Now)
     }
@@ -220,6 +305,16 @@ impl<T> Queue<T> {
     /// # Errors
     ///
     /// As [`Queue::loan`]; [`PutError::Timeout`].
+    ///
+    /// ```
+    /// use shmkit::{PutError, Queue};
+    /// use std::time::Duration;
+    ///
+    /// let (queue, time) = (Queue::<()>::new(1)?, Duration::from_millis(1));
+    /// queue.loan_timeout(8, time)?.commit();
+    /// assert!(matches!(queue.loan_timeout(8, time), Err(PutError::Timeout(()))));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn loan_timeout(
         &self,
         len_bytes: usize,
@@ -234,6 +329,15 @@ impl<T> Queue<T> {
     /// # Errors
     ///
     /// As `Queue::get`, without [`GetError::Decode`].
+    ///
+    /// ```
+    /// let queue = shmkit::Queue::<()>::new(1)?;
+    /// let mut loan = queue.loan(3)?;
+    /// loan.copy_from_slice(b"abc");
+    /// loan.commit();
+    /// assert_eq!(&queue.receive()?[..], b"abc");
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn receive(&self) -> Result<Received<'_>, GetError> {
         Received::new(&self.core, Deadline::Never)
     }
@@ -243,6 +347,16 @@ impl<T> Queue<T> {
     /// # Errors
     ///
     /// As [`Queue::receive`]; [`GetError::Empty`].
+    ///
+    /// ```
+    /// use shmkit::{GetError, Queue};
+    ///
+    /// let queue = Queue::<()>::new(1)?;
+    /// assert!(matches!(queue.try_receive(), Err(GetError::Empty)));
+    /// queue.loan(3)?.commit();
+    /// assert_eq!(queue.try_receive()?.len(), 3);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn try_receive(&self) -> Result<Received<'_>, GetError> {
         Received::new(&self.core, Deadline::Now)
     }
@@ -252,6 +366,16 @@ impl<T> Queue<T> {
     /// # Errors
     ///
     /// As [`Queue::receive`]; [`GetError::Timeout`].
+    ///
+    /// ```
+    /// use shmkit::{GetError, Queue};
+    /// use std::time::Duration;
+    ///
+    /// let queue = Queue::<()>::new(1)?;
+    /// let late = queue.receive_timeout(Duration::from_millis(1));
+    /// assert!(matches!(late, Err(GetError::Timeout)));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn receive_timeout(&self, timeout: Duration) -> Result<Received<'_>, GetError> {
         Received::new(&self.core, Deadline::after(timeout))
     }
@@ -267,6 +391,13 @@ impl<T: Message> Queue<T> {
     /// nobody is left; [`PutError::TooLarge`]; [`PutError::Encode`]. Without the value:
     /// [`PutError::Os`] when a forked child cannot become a user of the queue, when there is no memory
     /// for a long message, or no descriptor for a handle.
+    ///
+    /// ```
+    /// let queue = shmkit::Queue::new(2)?;
+    /// queue.put((1, String::from("one")))?;
+    /// assert_eq!(queue.get()?.1, "one");
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn put(&self, value: T) -> Result<(), PutError<T>> {
         typed::put(&self.core, value, Deadline::Never)
     }
@@ -277,6 +408,15 @@ impl<T: Message> Queue<T> {
     ///
     /// As [`Queue::put`]; [`PutError::Full`], also while the place that is next is still in use: by
     /// who gets a message, or has borrowed it.
+    ///
+    /// ```
+    /// use shmkit::{PutError, Queue};
+    ///
+    /// let queue = Queue::new(1)?;
+    /// queue.try_put(1u8)?;
+    /// assert!(matches!(queue.try_put(2), Err(PutError::Full(2))));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn try_put(&self, value: T) -> Result<(), PutError<T>> {
         typed::put(&self.core, value, Deadline::Now)
     }
@@ -286,6 +426,16 @@ impl<T: Message> Queue<T> {
     /// # Errors
     ///
     /// As [`Queue::put`]; [`PutError::Timeout`].
+    ///
+    /// ```
+    /// use shmkit::{PutError, Queue};
+    /// use std::time::Duration;
+    ///
+    /// let (queue, time) = (Queue::new(1)?, Duration::from_millis(1));
+    /// queue.put_timeout(1u8, time)?;
+    /// assert!(matches!(queue.put_timeout(2, time), Err(PutError::Timeout(2))));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn put_timeout(&self, value: T, timeout: Duration) -> Result<(), PutError<T>> {
         typed::put(&self.core, value, Deadline::after(timeout))
     }
@@ -297,6 +447,14 @@ impl<T: Message> Queue<T> {
     ///
     /// As [`Queue::put`]. The messages that were not put come back, of which the first is the one that
     /// the error is about; those before it were put.
+    /// In place of [`PutError::Os`] it is [`PutError::Stopped`].
+    ///
+    /// ```
+    /// let queue = shmkit::Queue::new(100)?;
+    /// queue.put_many((0..100u32).collect())?;
+    /// assert_eq!(queue.len(), 100);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn put_many(&self, values: Vec<T>) -> Result<(), PutError<Vec<T>>> {
         typed::put_many(&self.core, values, Deadline::Never)
     }
@@ -306,6 +464,17 @@ impl<T: Message> Queue<T> {
     /// # Errors
     ///
     /// As [`Queue::put_many`] and [`Queue::try_put`].
+    ///
+    /// ```
+    /// use shmkit::{PutError, Queue};
+    ///
+    /// let queue = Queue::new(3)?;
+    /// match queue.try_put_many((0..5u32).collect()) {
+    ///     Err(PutError::Full(rest)) => assert_eq!(rest, [3, 4]),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn try_put_many(&self, values: Vec<T>) -> Result<(), PutError<Vec<T>>> {
         typed::put_many(&self.core, values, Deadline::Now)
     }
@@ -315,6 +484,18 @@ impl<T: Message> Queue<T> {
     /// # Errors
     ///
     /// As [`Queue::put_many`] and [`Queue::put_timeout`].
+    ///
+    /// ```
+    /// use shmkit::{PutError, Queue};
+    /// use std::time::Duration;
+    ///
+    /// let queue = Queue::new(3)?;
+    /// match queue.put_many_timeout((0..5u32).collect(), Duration::from_millis(1)) {
+    ///     Err(PutError::Timeout(rest)) => assert_eq!(rest, [3, 4]),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn put_many_timeout(
         &self,
         values: Vec<T>,
@@ -331,6 +512,13 @@ impl<T: Message> Queue<T> {
     /// what another process has borrowed counts as left, for it may come back.
     /// [`GetError::Decode`] for a message that is no `T`, which is gone then;
     /// [`GetError::HandleGone`]; [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become a user of the queue.
+    ///
+    /// ```
+    /// let queue = shmkit::Queue::new(2)?;
+    /// queue.put_many(vec![1u8, 2])?;
+    /// assert_eq!((queue.get()?, queue.get()?), (1, 2));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn get(&self) -> Result<T, GetError> {
         typed::get(&self.core, Deadline::Never)
     }
@@ -342,6 +530,16 @@ impl<T: Message> Queue<T> {
     ///
     /// As [`Queue::get`]; [`GetError::Empty`], also while the message that is next is still being
     /// written in place by who has asked for a loan.
+    ///
+    /// ```
+    /// use shmkit::{GetError, Queue};
+    ///
+    /// let queue = Queue::new(2)?;
+    /// assert!(matches!(queue.try_get(), Err(GetError::Empty)));
+    /// queue.put(1u8)?;
+    /// assert_eq!(queue.try_get()?, 1);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn try_get(&self) -> Result<T, GetError> {
         typed::get(&self.core, Deadline::Now)
     }
@@ -351,6 +549,16 @@ impl<T: Message> Queue<T> {
     /// # Errors
     ///
     /// As [`Queue::get`]; [`GetError::Timeout`].
+    ///
+    /// ```
+    /// use shmkit::{GetError, Queue};
+    /// use std::time::Duration;
+    ///
+    /// let queue = Queue::<u8>::new(2)?;
+    /// let late = queue.get_timeout(Duration::from_millis(1));
+    /// assert!(matches!(late, Err(GetError::Timeout)));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
         typed::get(&self.core, Deadline::after(timeout))
     }
@@ -361,6 +569,14 @@ impl<T: Message> Queue<T> {
     /// # Errors
     ///
     /// As [`Queue::get`]. A message that is no `T` is told only if the batch has no others.
+    ///
+    /// ```
+    /// let queue = shmkit::Queue::new(10)?;
+    /// queue.put_many((0..5u32).collect())?;
+    /// assert_eq!(queue.get_many(3)?, [0, 1, 2]);
+    /// assert_eq!(queue.get_many(3)?, [3, 4]); // what is there
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn get_many(&self, max: usize) -> Result<Vec<T>, GetError> {
         typed::get_many(&self.core, max, Deadline::Never)
     }
@@ -370,6 +586,16 @@ impl<T: Message> Queue<T> {
     /// # Errors
     ///
     /// As [`Queue::get_many`] and [`Queue::try_get`].
+    ///
+    /// ```
+    /// use shmkit::{GetError, Queue};
+    ///
+    /// let queue = Queue::new(10)?;
+    /// queue.put(1u32)?;
+    /// assert_eq!(queue.try_get_many(3)?, [1]);
+    /// assert!(matches!(queue.try_get_many(3), Err(GetError::Empty)));
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn try_get_many(&self, max: usize) -> Result<Vec<T>, GetError> {
         typed::get_many(&self.core, max, Deadline::Now)
     }
@@ -379,12 +605,30 @@ impl<T: Message> Queue<T> {
     /// # Errors
     ///
     /// As [`Queue::get_many`] and [`Queue::get_timeout`].
+    ///
+    /// ```
+    /// use shmkit::Queue;
+    /// use std::time::Duration;
+    ///
+    /// let queue = Queue::new(10)?;
+    /// queue.put(1u32)?;
+    /// assert_eq!(queue.get_many_timeout(3, Duration::from_secs(1))?, [1]); // at once
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn get_many_timeout(&self, max: usize, timeout: Duration) -> Result<Vec<T>, GetError> {
         typed::get_many(&self.core, max, Deadline::after(timeout))
     }
 
     /// The messages as they come, until there will be none any more, or something else goes wrong. Those
     /// whose handles have gone with their sender are left out.
+    ///
+    /// ```
+    /// let queue = shmkit::Queue::new(10)?;
+    /// queue.put_many((0..5u32).collect())?;
+    /// queue.close();
+    /// assert_eq!(queue.iter().sum::<u32>(), 10);
+    /// # Ok::<(), shmkit::Error>(())
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
         std::iter::from_fn(|| {
             loop {

@@ -9,7 +9,7 @@ use super::handles::{Fetched, fetched, stays};
 use crate::error::Error;
 use crate::lock::deadline::Deadline;
 use crate::message::{self, Message, SMALL_BYTES};
-use crate::region::transfer;
+use crate::region::{copy, transfer};
 use crate::ring::frames::Head;
 use std::ops::Range;
 
@@ -95,7 +95,7 @@ pub(super) fn put_many<T: Message>(
         outcome = stopped;
     }
     values.drain(..sent);
-    outcome.map_err(|why| why.with(values))
+    outcome.map_err(|why| why.with_rest(values))
 }
 
 /// Puts some of the values, which are not none, and says how many, and why the next one was not.
@@ -166,7 +166,7 @@ fn get_small<T: Message>(core: &Core, deadline: Deadline) -> Result<T, GetError>
         len = message.map(<[u8]>::len);
         let Some(message) = message else { return true };
         match small.get_mut(..message.len()) {
-            Some(room) => room.copy_from_slice(message),
+            Some(room) => copy(message, room),
             None => large.extend_from_slice(message),
         }
         true

@@ -245,6 +245,11 @@ impl Object {
         self.entry.offset
     }
 
+    /// Whether it is of this kind.
+    pub(crate) fn is_a(&self, kind: Kind) -> bool {
+        self.entry.kind == kind as u32
+    }
+
     /// The number that the kind interprets, as it was at open.
     pub(crate) fn len(&self) -> u64 {
         self.entry.len

@@ -32,6 +32,8 @@ use std::sync::Arc;
 thread_local! {
     /// Why a handle could not cross: the codec keeps no text of its own.
     static REASON: Cell<Option<String>> = const { Cell::new(None) };
+    /// Whether there is a reason: that one is asked for at each message, and nearly always in vain.
+    static HAS_REASON: Cell<bool> = const { Cell::new(false) };
     static CONTEXT: RefCell<Context> = const { RefCell::new(Context::None) };
     /// Whether a context is in force: cheaper to ask.
     static WITHIN: Cell<bool> = const { Cell::new(false) };
@@ -237,13 +239,15 @@ impl Drop for Within {
 }
 
 /// Why the last handle that this thread encoded or decoded did not cross, if that is so.
+#[inline]
 pub(crate) fn take_reason() -> Option<String> {
-    REASON.take()
+    if HAS_REASON.replace(false) { REASON.take() } else { None }
 }
 
 fn refuse<E>(why: impl std::fmt::Display, custom: impl FnOnce(String) -> E) -> E {
     let why = why.to_string();
     REASON.set(Some(why.clone()));
+    HAS_REASON.set(true);
     custom(why)
 }
 

@@ -115,3 +115,29 @@ impl<'a> View<'a> {
         Ok(unsafe { View::new(base, len_bytes) })
     }
 }
+
+/// Copies bytes to a place that has room for them; a few of them without a call.
+#[inline(always)]
+pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
+    let to = &mut to[..from.len()];
+    match from.len() {
+        32..64 => copy_ends::<32>(from, to),
+        16..32 => copy_ends::<16>(from, to),
+        8..16 => copy_ends::<8>(from, to),
+        4..8 => copy_ends::<4>(from, to),
+        2..4 => copy_ends::<2>(from, to),
+        1 => to[0] = from[0],
+        _ => to.copy_from_slice(from),
+    }
+}
+
+/// Copies the first `N` bytes and the last, which are all of them.
+#[inline(always)]
+fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) {
+    if let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) {
+        let (first, last) = (*first, *last);
+        to[..N].copy_from_slice(&first);
+        let rest = to.len() - N;
+        to[rest..].copy_from_slice(&last);
+    }
+}

@@ -572,6 +572,9 @@ impl Claim {
 }
 
 #[cfg(all(test, loom))]
+#[path = "../../tests/loom/growth.rs"]
+mod loom_growth;
+#[cfg(all(test, loom))]
 #[path = "../../tests/loom/mpmc.rs"]
 mod loom_tests;
 #[cfg(all(test, not(loom)))]

@@ -18,10 +18,17 @@ impl<S: Site> Ring<S> {
             self.tag::<PRODUCER>(now);
             // claim: Release, as in `claim`; a failure means that somebody has pushed.
             match tail.compare_exchange(now, now & !LOW | CLOSED, Release, Acquire) {
-                Ok(_) => return,
+                Ok(_) => break,
                 Err(changed) => now = changed,
             }
         }
+        // Relaxed: a hint. Whoever misses it is woken by who has closed, after this.
+        self.site.words().scars.closed.store(1, Relaxed);
+    }
+
+    /// Whether the ring was closed, as a hint that costs no look at the tail.
+    pub(crate) fn was_closed(&self) -> bool {
+        self.site.words().scars.closed.load(Relaxed) != 0
     }
 
     /// Whether the ring is closed. One load.

@@ -21,7 +21,7 @@ use super::site::Site;
 use super::words::{CONSUMER, OWNER_SHIFT, PRODUCER, STEP, Words};
 use super::{Claim, Refusal, Ring};
 use crate::error::{Error, Result};
-use crate::region::{Attached, Object, OwnerField, OwnerWords, Pinned, Shared};
+use crate::region::{Attached, Object, OwnerField, OwnerWords, Pinned, Shared, copy};
 use crate::ring::pages::Pages;
 use crate::ring::pages::mapped::Mapped;
 use crate::sync::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -228,6 +228,37 @@ impl Frames {
         }
     }
 
+    /// Reads the head of a slot.
+    ///
+    /// # Safety
+    ///
+    /// The index is in bounds, and the slot is the caller's.
+    #[inline(always)]
+    unsafe fn head(&self, index: usize) -> Head {
+        let place = self.reading(index).cast::<u64>();
+        // SAFETY: F1: two words of a slot in bounds, aligned as it is; whose the slot is, his are they.
+        // Volatile, so that they are read as they were written: what is written by two stores and read
+        // by one load has to wait until both have left the processor.
+        let words = unsafe { [place.read_volatile(), place.add(1).read_volatile()] };
+        bytemuck::cast(words)
+    }
+
+    /// Writes the head of a slot.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Frames::head`].
+    #[inline(always)]
+    unsafe fn set_head(&self, index: usize, head: Head) {
+        let [len, rest]: [u64; 2] = bytemuck::cast(head);
+        let place = self.writing(index).cast::<u64>();
+        // SAFETY: as above.
+        unsafe {
+            place.write_volatile(len);
+            place.add(1).write_volatile(rest);
+        }
+    }
+
     /// What a ring that grows is made of; `None` in another.
     pub(super) fn growth(&self) -> Option<(&Chunks, &Words)> {
         Some((self.chunks.as_deref()?, &self.words))
@@ -381,12 +412,13 @@ impl Ring<Frames> {
             let index = self.index(claim.first.wrapping_add(STEP * nth as u64));
             let len = message.len().min(self.site.inline_bytes());
             let head = Head { len: len as u64, ..Head::default() };
-            // SAFETY: I4, I7, F1: the slot is in bounds and ours, and has room for `len` bytes.
-            unsafe {
-                self.site.writing(index).write(head);
-                let place = self.site.place(index, HEAD_BYTES);
-                std::ptr::copy_nonoverlapping(message.as_ptr(), place, len);
-            }
+            // SAFETY: I4, I7, F1: the slot is in bounds and ours, and has room for `len` bytes; no other
+            // reference to them is out.
+            let room = unsafe {
+                self.site.set_head(index, head);
+                std::slice::from_raw_parts_mut(self.site.place(index, HEAD_BYTES), len)
+            };
+            copy(&message[..len], room);
         }
         self.finish::<PRODUCER>(claim);
         Ok(count)
@@ -401,12 +433,16 @@ impl Ring<Frames> {
         mut each: impl FnMut(&Head, Option<&[u8]>) -> bool,
     ) -> std::result::Result<usize, Refusal> {
         let claim = self.claim_value(max)?;
+        if claim.count == 1 {
+            self.pop_one(Claim { count: 1, ..claim }, each);
+            return Ok(1);
+        }
         let (mut outside, mut kept) = (Vec::new(), 0u128);
         for nth in 0..claim.count {
             let at = claim.first.wrapping_add(STEP * nth as u64);
             let index = self.index(at);
             // SAFETY: I4, I7, F1: the slot is in bounds and ours; any bytes are a head.
-            let head = unsafe { self.site.reading(index).read() };
+            let head = unsafe { self.site.head(index) };
             // SAFETY: as above.
             if !each(&head, unsafe { message_in(&self.site, index, at, &head) }) {
                 kept |= 1 << nth;
@@ -424,6 +460,23 @@ impl Ring<Frames> {
             self.site.pages.release(head.first_page as usize, at);
         }
         Ok(count)
+    }
+
+    /// The same for a claim of one.
+    #[inline(always)]
+    fn pop_one(&self, claim: Claim, mut each: impl FnMut(&Head, Option<&[u8]>) -> bool) {
+        let (at, index) = (claim.first, self.index(claim.first));
+        // SAFETY: I4, I7, F1: the slot is in bounds and ours; any bytes are a head.
+        let head = unsafe { self.site.head(index) };
+        // SAFETY: as above.
+        if !each(&head, unsafe { message_in(&self.site, index, at, &head) }) {
+            self.give_back(at);
+            return;
+        }
+        self.finish::<CONSUMER>(claim);
+        if head.place == OUTSIDE {
+            self.site.pages.release(head.first_page as usize, at);
+        }
     }
 
     /// Hands the slots of a consumer's claim on, in order, but gives back those with a bit in `kept`.

@@ -175,3 +175,7 @@ impl<S: Site> Ring<S> {
         STEP * self.chunk - 1
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "growth_tests.rs"]
+mod tests;

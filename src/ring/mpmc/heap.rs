@@ -11,6 +11,10 @@ use bytemuck::Pod;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
 
+/// Slots of a chunk of the rings that grow in models.
+#[cfg(loom)]
+pub(super) const CHUNK: usize = 1;
+
 /// What the handles to a heap ring share.
 pub(crate) struct Heap<T> {
     pub(crate) words: Words,
@@ -21,6 +25,11 @@ pub(crate) struct Heap<T> {
     touched: Box<[loom::cell::UnsafeCell<()>]>,
     /// One bit for each number whose participant has died.
     dead: AtomicU32,
+    /// Chunks that a ring which grows may have at a time, and has.
+    #[cfg(not(loom))]
+    pub(crate) chunks_max: AtomicU32,
+    #[cfg(not(loom))]
+    pub(crate) chunks: std::sync::Mutex<std::collections::BTreeSet<u64>>,
     /// What happens just before the next verdict.
     #[cfg(not(loom))]
     pub(crate) meanwhile: std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -53,8 +62,22 @@ impl<T: Pod> Heap<T> {
             touched: (0..slots).map(|_| loom::cell::UnsafeCell::new(())).collect(),
             dead: AtomicU32::new(0),
             #[cfg(not(loom))]
+            chunks_max: AtomicU32::new(u32::MAX),
+            #[cfg(not(loom))]
+            chunks: Default::default(),
+            #[cfg(not(loom))]
             meanwhile: Default::default(),
         })
+    }
+
+    /// A handle for the participant `number` to a ring that grows by `chunk` slots.
+    pub(crate) fn grown_by(
+        self: &Arc<Self>,
+        number: u32,
+        capacity: usize,
+        chunk: usize,
+    ) -> Ring<HeapSite<T>> {
+        Ring::growing(HeapSite { heap: self.clone(), number }, capacity, chunk)
     }
 
     /// A handle for the participant `number`, one of 1 to 31.
@@ -151,5 +174,37 @@ unsafe impl<T: Pod> Site for HeapSite<T> {
 
     fn who(&self) -> Option<&HeapSite<T>> {
         Some(self)
+    }
+
+    fn back(&self, _at: u64) -> crate::error::Result<bool> {
+        #[cfg(not(loom))]
+        {
+            let max = self.heap.chunks_max.load(SeqCst) as usize;
+            let mut chunks = self.heap.chunks.lock().unwrap();
+            if max == 0 {
+                return Err(crate::error::Error::NoSpace);
+            }
+            // Who comes late changes nothing (G3).
+            let freed = self.heap.words.scars.freed.load(SeqCst);
+            if (1..1 << 47).contains(&super::words::distance(_at, freed)) {
+                return Ok(true);
+            }
+            if !chunks.contains(&_at) && chunks.len() >= max {
+                return Ok(false);
+            }
+            chunks.insert(_at);
+        }
+        Ok(true)
+    }
+
+    fn give_back(&self, _at: u64, _backing: u32) {
+        #[cfg(not(loom))]
+        assert!(self.heap.chunks.lock().unwrap().remove(&_at), "not there");
+        // Who gives memory back is the last to touch it, and who gets it again the next.
+        #[cfg(loom)]
+        for nth in 0..CHUNK as u64 {
+            let index = (_at >> 16).wrapping_add(nth) as usize & (self.heap.controls.len() - 1);
+            self.heap.touched[index].with_mut(|_| ());
+        }
     }
 }

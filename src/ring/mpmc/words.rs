@@ -1,8 +1,8 @@
 //! The shared words of the ring, and what is written in them.
 //!
 //! ```text
-//! byte     0       128     256       264        272    280    384
-//!          head    tail    returned  last_void  freed  grown  slot 0 | slot 1 | ..   slot: control, value
+//! byte  0     128   256       260     264        272    280    384
+//!       head  tail  returned  closed  last_void  freed  grown  slot 0 | slot 1 | ..   slot: control, value
 //!
 //! bit      63 .. 16                      15 .. 3    2 .. 0
 //! head     position                      owner      log2 of the number of slots claimed
@@ -67,6 +67,9 @@ pub(crate) struct Line {
 pub(crate) struct Scars {
     /// Not 0 if there may be [`RETURNED`] slots: grows with each. A hint: `recover` puts it right.
     pub(super) returned: AtomicU32,
+    /// Not 0 if the ring is closed. A hint, for those who would not look at the tail for it: who closes
+    /// leaves it right after.
+    pub(super) closed: AtomicU32,
     /// Above the position of each slot that was [`VOID`], shifted as in an index word.
     pub(super) last_void: AtomicU64,
     /// The position up to which memory was given back: see [`super::growth`].
@@ -98,8 +101,9 @@ impl Words {
     pub(crate) fn starting_at(position: u64) -> Words {
         let line = || Line { word: AtomicU64::new(position << 16) };
         let at = || AtomicU64::new(position << 16);
+        let none = || AtomicU32::new(0);
         let scars =
-            Scars { returned: AtomicU32::new(0), last_void: at(), freed: at(), grown: at() };
+            Scars { returned: none(), closed: none(), last_void: at(), freed: at(), grown: at() };
         Words { head: line(), tail: line(), scars }
     }
 
