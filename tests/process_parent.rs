@@ -246,10 +246,15 @@ roles! {
                 (n + 1, open)
             });
             let value = child.unwrap().join();
+            let by_server = Process::builder().method(shmkit::Method::ForkServer).spawn((), || {
+                (0..3).all(|n| libc::fcntl(n, libc::F_GETFD) >= 0)
+            });
+            let by_server = by_server.unwrap().join();
             libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
             libc::dup2(saved, 1);
             libc::dup2(0, 2);
             assert!(matches!(value, Ok((21, true))), "{value:?}");
+            assert!(matches!(by_server, Ok(true)), "{by_server:?}");
         }
         say("right");
     }

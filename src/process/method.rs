@@ -20,7 +20,8 @@ pub enum Method {
     ///
     /// Nobody sees the server: it is started when it is needed, started again when somebody has killed
     /// it, takes no signals from the terminal, and ends with the process that it works for. Children
-    /// of its children have servers of their own. What it makes are children of the process that asked.
+    /// of its children have servers of their own. What it makes are children of the process that asked. It
+    /// is a child of that process, too, which only those notice who wait for any child, by `wait(2)`.
     ///
     /// The children have the current directory, environment and standard streams of their parent, as
     /// after `Spawn`. What else a process inherits they have as the server got it at its start: limits,

@@ -634,6 +634,7 @@ fn main() -> ExitCode {
         parents::daemons_by_every_method_end_when_their_parent_exits_p17,
         parents::twenty_daemons_by_every_method_die_with_their_killed_parent_p20,
         parents::two_thousand_processes_start_under_a_limit_of_descriptors,
+        parents::without_descriptors_the_server_makes_no_child_and_leaves_none,
         parents::without_clone3_processes_are_spawned,
     ])
 }

@@ -110,6 +110,30 @@ pub fn role(name: &str) {
             assert_eq!(sum.get(), 100 * 190);
             say("right");
         }
+        "runs out of descriptors" => {
+            let server = || Process::builder().method(Method::ForkServer);
+            server().spawn((), || ()).unwrap().join().unwrap();
+            // SAFETY: lowers a limit of this process.
+            unsafe {
+                let limit = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
+                assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+            }
+            let mut files = Vec::new();
+            while let Ok(file) = std::fs::File::open("/dev/null") {
+                files.push(file);
+            }
+            let mut refused = 0;
+            loop {
+                match server().daemon(refused % 2 == 0).spawn((), || 1) {
+                    Ok(child) => break assert_eq!(child.join().unwrap(), 1),
+                    Err(shmkit::Error::Os(_)) => refused += 1,
+                    Err(other) => panic!("{other:?}"),
+                }
+                assert!(files.pop().is_some());
+            }
+            assert!(refused > 0 && shmkit::active_children().is_empty());
+            say("right");
+        }
         "is refused clone3" => {
             refuse_clone3();
             for n in 0..3 {
@@ -271,6 +295,12 @@ pub fn twenty_daemons_by_every_method_die_with_their_killed_parent_p20() {
 
 pub fn two_thousand_processes_start_under_a_limit_of_descriptors() {
     let mut parent = Played::start("starts two thousand");
+    assert_eq!(parent.rest(), "> right\n");
+    assert_eq!(parent.code(), Some(0));
+}
+
+pub fn without_descriptors_the_server_makes_no_child_and_leaves_none() {
+    let mut parent = Played::start("runs out of descriptors");
     assert_eq!(parent.rest(), "> right\n");
     assert_eq!(parent.code(), Some(0));
 }
