@@ -116,7 +116,7 @@ impl<const LEN: usize, const RETRIES: u32, const FATE: u8> Scenario for Run<LEN,
         assert!(RETRIES == 0 || died == 0, "{done:?}");
         // Everything is there three times over.
         for round in 0..3 {
-            let numbers = || (10 * round..).take(if LEN == LONG { 5 } else { 40 });
+            let numbers = || (10 * round..).take(if LEN == LONG { 3 } else { 40 });
             let tickets: Vec<u32> = numbers().map(|n| self.post(n)).collect();
             while self.other.turn() {}
             for (n, ticket) in numbers().zip(tickets) {
