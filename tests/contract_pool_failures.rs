@@ -104,7 +104,8 @@ fn x9_a_killed_worker_is_reported_for_its_task_and_replaced() {
 #[test]
 fn x9_however_a_worker_ends_its_task_says_how() {
     let pool = pool(1);
-    let ends: [(fn() -> u8, Option<i32>, Option<i32>); 4] = [
+    type End = (fn() -> u8, Option<i32>, Option<i32>);
+    let ends: [End; 4] = [
         (|| std::process::abort(), Some(6), None),
         (|| std::process::exit(3), None, Some(3)),
         (|| std::process::exit(0), None, Some(0)),

@@ -404,7 +404,8 @@ impl Pool {
     }
 
     /// Waits until all tasks are done, all functions that were to be called with results have been, and
-    /// all workers have ended. Can be repeated.
+    /// all workers have ended. Can be repeated, but not in a function that is called with results, which
+    /// would wait for itself.
     ///
     /// # Errors
     ///

@@ -68,7 +68,8 @@ mod words;
 #[path = "../../tests/loom/board.rs"]
 mod loom_tests;
 
-pub use words::{SLOTS_MOST, WORKERS_MOST};
+#[cfg(not(loom))]
+pub(crate) use words::{SLOTS_MOST, WORKERS_MOST};
 
 use crate::sync::Ordering::*;
 #[cfg(any(test, loom))]

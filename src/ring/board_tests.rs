@@ -120,8 +120,23 @@ fn the_owner_makes_room_for_hints_where_nobody_looks() {
         assert!(board.cancel(0, generation));
         board.free(0, generation);
     }
-    let generation = post(&board, 1);
-    assert_eq!(board.claim(1).map(|claim| (claim.slot, claim.generation)), Some((1, generation)));
+    // Behind stale hints for the same slot.
+    let generation = post(&board, 0);
+    assert_eq!(board.claim(1).map(|claim| (claim.slot, claim.generation)), Some((0, generation)));
+}
+
+#[test]
+fn the_owner_skips_no_hint_that_is_still_good() {
+    let board = board(2);
+    post(&board, 1);
+    for _ in 0..3 {
+        let generation = post(&board, 0);
+        assert!(board.cancel(0, generation));
+        board.free(0, generation);
+    }
+    assert!(!board.has_room(), "the first of four hints is not stale");
+    assert_eq!(board.claim(1).map(|claim| claim.slot), Some(1));
+    assert!(board.has_room());
 }
 
 #[test]

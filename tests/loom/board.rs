@@ -4,7 +4,7 @@
 //! owner that reads a result which was not, is a failure by itself.
 
 use super::{Board, Claim, Heap, Lost, Outcome};
-use crate::sync::{AtomicU32, Ordering::*};
+use crate::sync::{AtomicU32, AtomicU64, Ordering::*};
 use loom::cell::UnsafeCell;
 use loom::thread;
 use std::sync::Arc;
@@ -12,7 +12,9 @@ use std::sync::Arc;
 /// A board of two slots, with what lies in them.
 struct World {
     board: Board<Heap>,
-    payload: [UnsafeCell<u64>; 2],
+    payload: [AtomicU64; 2],
+    /// Stands for the payload: loom checks that what touches it is ordered.
+    touched: [UnsafeCell<()>; 2],
     runs: [AtomicU32; 2],
 }
 
@@ -26,7 +28,8 @@ impl World {
     fn new() -> Arc<World> {
         Arc::new(World {
             board: Board::new(Heap::new(2)),
-            payload: [UnsafeCell::new(0), UnsafeCell::new(0)],
+            payload: [AtomicU64::new(0), AtomicU64::new(0)],
+            touched: [UnsafeCell::new(()), UnsafeCell::new(())],
             runs: [AtomicU32::new(0), AtomicU32::new(0)],
         })
     }
@@ -34,7 +37,8 @@ impl World {
     /// Writes a task and posts it.
     fn post(&self, slot: u32, value: u64) -> u64 {
         let generation = self.board.generation(slot);
-        self.payload[slot as usize].with_mut(|place| unsafe { *place = value });
+        self.touched[slot as usize].with_mut(|_| ());
+        self.payload[slot as usize].store(value, Relaxed);
         assert!(self.board.has_room());
         self.board.post(slot, generation);
         generation
@@ -44,7 +48,8 @@ impl World {
     fn run(&self, claim: Claim) -> Result<bool, Lost> {
         let slot = claim.slot as usize;
         self.runs[slot].fetch_add(1, Relaxed);
-        self.payload[slot].with_mut(|place| unsafe { *place += 100 });
+        self.touched[slot].with_mut(|_| ());
+        self.payload[slot].fetch_add(100, Relaxed);
         self.board.finish(claim)
     }
 
@@ -58,7 +63,8 @@ impl World {
 
     /// The result of a task that is done.
     fn result(&self, slot: u32) -> u64 {
-        self.payload[slot as usize].with(|place| unsafe { *place })
+        self.touched[slot as usize].with(|_| ());
+        self.payload[slot as usize].load(Relaxed)
     }
 
     fn spawn<R: 'static>(
@@ -76,7 +82,7 @@ fn each_task_is_run_once_by_one_of_two_workers() {
         let world = World::new();
         let generations = [world.post(0, 1), world.post(1, 2)];
         let workers = [1, 2].map(|worker| world.spawn(move |world| while world.work(worker) {}));
-        workers.map(|worker| worker.join().unwrap());
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
         for slot in 0..2 {
             let generation = generations[slot as usize];
             assert_eq!(world.board.outcome(slot, generation), Some(Outcome::Done));

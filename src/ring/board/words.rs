@@ -16,6 +16,7 @@
 //! Zeroed bytes are a board on which nothing was ever posted: generations begin at 1, so that no zero
 //! hint names a task.
 
+#[cfg(not(loom))]
 use crate::sync::{AtomicU32, AtomicU64};
 
 pub(super) const STATE: u64 = 7;
@@ -35,9 +36,9 @@ const SLOT_MASK: u64 = (1 << GENERATION_SHIFT) - 1;
 const GENERATION_MASK: u64 = u64::MAX >> GENERATION_SHIFT;
 
 /// Numbers of workers are below this.
-pub const WORKERS_MOST: u32 = 4096;
+pub(crate) const WORKERS_MOST: u32 = 4096;
 /// Numbers of slots are below this.
-pub const SLOTS_MOST: u32 = 1 << 15;
+pub(crate) const SLOTS_MOST: u32 = 1 << 15;
 
 const _: () = assert!(WORKERS_MOST as u64 <= WORKER_MASK && SLOTS_MOST as u64 <= SLOT_MASK);
 
@@ -76,9 +77,9 @@ pub(super) fn of_hint(hint: u64) -> (u32, u64) {
 }
 
 /// A word with a line of its own.
+#[cfg(not(loom))]
 #[repr(C, align(128))]
-#[derive(Default)]
-pub struct Line<T>(pub(super) T);
+pub(crate) struct Line<T>(pub(super) T);
 
 /// The words before the hints.
 #[cfg(not(loom))]
