@@ -24,6 +24,7 @@ export LOOM_MAX_PREEMPTIONS="${LOOM_MAX_PREEMPTIONS:-2}"
 # A mutant is built more often than it runs: seconds instead of a minute each.
 export CARGO_PROFILE_RELEASE_INCREMENTAL=true CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64
 export CARGO_PROFILE_RELEASE_OPT_LEVEL=1
+export CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_DEV_DEBUG=false
 
 mkdir "$copy"
 git ls-files -z --cached --others --exclude-standard | tar -cf - --null -T - | tar -xf - -C "$copy"
@@ -42,6 +43,11 @@ plant() {
 
 # Runs a command, for so long that only a hang takes longer, builds included.
 run() {
+    case $1 in # builds only what has the models
+        *loom_tests*) export LOOM_TARGETS=--lib ;;
+        *'loom.sh ring::'*) export LOOM_TARGETS='--lib --test loom' ;;
+        *) export LOOM_TARGETS='--test loom' ;;
+    esac
     timeout 1200 sh -c "$1" >"$log" 2>&1 </dev/null
 }
 

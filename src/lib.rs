@@ -54,7 +54,7 @@ pub use error::{Error, Result};
 
 #[cfg(not(loom))]
 pub use {
-    array::{Array, RawArray},
+    array::{Array, RawArray, Scalar, ShareableList, SharedMemory},
     lock::cell::Integer,
     lock::error::{LockError, OwnerDied},
     lock::guarded::LockGuard,

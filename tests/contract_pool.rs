@@ -450,7 +450,7 @@ fn large_arguments_and_results_travel_out_of_line() {
         big.bytes.reverse();
         big
     };
-    for len in [50, 90, 100, 5000, 1 << 20, 16 << 20] {
+    for len in [50, 90, 100, 5000, 300_000] {
         let bytes: Vec<u8> = (0..len).map(|n| n as u8).collect();
         let big = Big { name: "big".into(), bytes: bytes.clone() };
         let back = pool.apply((big,), reversed).unwrap();
@@ -460,8 +460,8 @@ fn large_arguments_and_results_travel_out_of_line() {
 
 #[test]
 fn large_results_that_nobody_asks_for_stop_nobody() {
-    let pool = Pool::builder().workers(2).arena_bytes(8 << 20).build().unwrap();
-    let big = |n: usize| vec![n as u8; 1 << 20];
+    let pool = Pool::builder().workers(2).arena_bytes(256 << 10).build().unwrap();
+    let big = |n: usize| vec![n as u8; 32 << 10];
     let results: Vec<_> = (0..40).map(|n| pool.apply_async((n,), big).unwrap()).collect();
     let small = pool.apply_async((7,), square).unwrap();
     assert_eq!(get(&small).unwrap(), 49, "behind forty results for eight of which there is room");
@@ -473,23 +473,23 @@ fn large_results_that_nobody_asks_for_stop_nobody() {
 
 #[test]
 fn large_arguments_wait_for_room() {
-    let pool = Pool::builder().workers(2).arena_bytes(8 << 20).build().unwrap();
+    let pool = Pool::builder().workers(2).arena_bytes(256 << 10).build().unwrap();
     let len = |bytes: Vec<u8>| bytes.len();
     let results: Vec<_> =
-        (0..40).map(|_| pool.apply_async((vec![1; 1 << 20],), len).unwrap()).collect();
-    assert!(results.iter().all(|result| get(result).unwrap() == 1 << 20));
-    let items = (0..40).map(|n| vec![n; 1 << 20]);
-    assert_eq!(pool.map(items, len).unwrap(), [1 << 20; 40]);
+        (0..40).map(|_| pool.apply_async((vec![1; 32 << 10],), len).unwrap()).collect();
+    assert!(results.iter().all(|result| get(result).unwrap() == 32 << 10));
+    let items = (0..40).map(|n| vec![n; 32 << 10]);
+    assert_eq!(pool.map(items, len).unwrap(), [32 << 10; 40]);
 }
 
 #[test]
 fn what_is_larger_than_the_arena_is_refused_by_itself() {
-    let pool = Pool::builder().workers(1).arena_bytes(1 << 20).build().unwrap();
+    let pool = Pool::builder().workers(1).arena_bytes(64 << 10).build().unwrap();
     let len = |bytes: Vec<u8>| bytes.len();
-    let huge = || vec![0; 2 << 20];
+    let huge = || vec![0; 80 << 10];
     assert!(matches!(pool.apply((huge(),), len), Err(TaskError::TooLarge)));
     assert!(matches!(pool.apply_async((huge(),), len), Err(Error::TooLarge)));
-    assert!(matches!(pool.apply((), || vec![0u8; 2 << 20]), Err(TaskError::TooLarge)));
+    assert!(matches!(pool.apply((), || vec![0u8; 80 << 10]), Err(TaskError::TooLarge)));
     let results = pool.try_map([vec![1], huge(), vec![2, 3]], len).unwrap();
     assert!(matches!(results[..], [Ok(1), Err(TaskError::TooLarge), Ok(2)]), "{results:?}");
 }

@@ -75,3 +75,31 @@ fn results_outlive_their_workers() {
 fn the_job_of_a_killed_worker_is_done_by_another() {
     assert_eq!(output("joined_jobs"), "attempts: [2, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n");
 }
+
+#[test]
+fn processes_have_names_arguments_globals_and_parents_of_their_own() {
+    let expected = "hello from counter\nits pid is that of its handle: true\n\
+        its parent is this process: true\nit has seen [0, 1, 2], this process []\n\
+        primes has found 8: [2, 3, 5, 7, 11, 13, 17, 19]\n";
+    assert_eq!(output("process_hello"), expected);
+}
+
+#[test]
+fn a_process_is_alive_until_it_ends_and_tells_how() {
+    let expected = "started: alive true, exit code None\n\
+        joined for a moment: ended false, alive true\n\
+        joined: alive false, exit code Some(0)\nthe process exited with code 2\n\
+        the process was ended by signal 15: exit code Some(-15)\n\
+        the process was ended by signal 9: exit code Some(-9)\n";
+    assert_eq!(output("process_life"), expected);
+}
+
+#[test]
+fn daemons_end_with_their_parent_and_other_children_are_waited_for_or_live_on() {
+    let expected = "the parent has come to its end\nthe parent waits: true\n\
+        the child ends, its parent lives: true\nparent exited: Some(0)\n\
+        parent killed: the process was ended by signal 9\n\
+        its daemon is gone, its child is there: true\n\
+        the child ends, its parent lives: false\n";
+    assert_eq!(output("process_family"), expected);
+}

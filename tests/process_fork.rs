@@ -10,6 +10,12 @@
 mod common;
 #[path = "crash/runner.rs"]
 mod runner;
+#[path = "crash/shared.rs"]
+#[allow(dead_code, reason = "of which the runner uses a part")]
+mod shared;
+#[path = "crash/step.rs"]
+#[allow(dead_code, reason = "of which the runner uses a part")]
+mod step;
 
 use common::{LONG, join};
 use runner::Test;
@@ -638,6 +644,8 @@ fn role(name: &str) {
                     method => drop(builder.method(method).spawn((value, named), up)),
                 }
             }
+            join(&by(Method::ForkServer, Process::builder(), || ())).unwrap();
+            say(format!("up {}", common::servers_of(std::process::id())[0]));
             parked();
         }
         "starts two thousand" => {
@@ -815,15 +823,15 @@ fn daemons_by_every_method_end_when_their_parent_exits_p17() {
 fn twenty_daemons_by_every_method_die_with_their_killed_parent_p20() {
     for _ in 0..5 {
         let mut parent = Played::start("has twenty daemons");
-        let daemons: Vec<_> = (0..20).map(|_| parent.process()).collect();
+        let daemons: Vec<_> = (0..=20).map(|_| parent.process()).collect(); // and the server
         let pid = parent.program.id();
         parent.program.kill().unwrap();
         parent.program.wait().unwrap();
         for daemon in &daemons {
             assert!(has_ended(daemon));
         }
-        // The server, too, which holds no stream of ours; and the name is free for the next.
         assert_eq!(parent.rest(), "");
+        // The name is free for the next.
         let name = format!("test.{pid}.twenty");
         drop(Value::<u32>::create(&name, 0).unwrap());
         assert!(common::left_behind(&name).is_empty());

@@ -8,9 +8,9 @@
 
 mod common;
 
-use common::{LONG, join};
+use common::{LONG, join, servers_of};
 use shmkit::{
-    Array, Connection, Error, Lock, Method, Pipe, Process, ProcessError, Queue, Value,
+    Array, Connection, Error, Event, Lock, Method, Pipe, Process, ProcessError, Queue, Value,
     active_children, current_process, parent_process,
 };
 use std::collections::BTreeSet;
@@ -34,28 +34,6 @@ fn server() -> shmkit::process::Builder {
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The pids of the servers that work for the process `owner`.
-fn servers_of(owner: u32) -> Vec<i32> {
-    let mut servers = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap() {
-        let path = entry.unwrap().path();
-        let Some(pid) = path.file_name().and_then(|name| name.to_str()?.parse().ok()) else {
-            continue;
-        };
-        let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
-        let Some((_, rest)) = stat.rsplit_once(')') else { continue };
-        let mut fields = rest.split_whitespace();
-        let (state, parent) = (fields.next(), fields.next());
-        let command = std::fs::read(path.join("cmdline")).unwrap_or_default();
-        let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
-        let is_server = command.starts_with(b"shmkit-server") && name.trim() == "shmkit-server";
-        if is_server && state != Some("Z") && parent == Some(owner.to_string().as_str()) {
-            servers.push(pid);
-        }
-    }
-    servers
 }
 
 #[test]
@@ -346,13 +324,13 @@ fn siblings_leak_no_descriptors_to_each_other() {
     // CPython's test_child_fd_inflation.
     let _alone = alone();
     for method in METHODS {
-        let (go, gate) = (Value::new(0u32).unwrap(), shmkit::Event::new().unwrap());
+        let (go, gate) = (Value::new(0u32).unwrap(), Event::new().unwrap());
         let mut counts = BTreeSet::new();
         let siblings: Vec<_> = (0..20)
             .map(|_| {
                 let builder = Process::builder().method(method);
                 let args = (go.clone(), gate.clone());
-                let sibling = builder.spawn(args, |go: Value<u32>, gate: shmkit::Event| {
+                let sibling = builder.spawn(args, |go: Value<u32>, gate: Event| {
                     let count = open_files().len();
                     go.fetch_add(1);
                     assert!(gate.wait_timeout(LONG));
@@ -373,17 +351,24 @@ fn siblings_leak_no_descriptors_to_each_other() {
 fn a_server_that_is_killed_is_started_again_and_nobody_notices() {
     // CPython's test_forkserver_sigkill.
     let _alone = alone();
-    let own = std::process::id();
     for round in 0..20 {
-        let child = server().spawn((round,), |n: i32| n + 1).unwrap();
+        let (up, go) = (Event::new().unwrap(), Event::new().unwrap());
+        let child =
+            server().spawn((round, up.clone(), go.clone()), |n: i32, up: Event, go: Event| {
+                up.set(); // from now on it has a name of its own
+                assert!(go.wait_timeout(LONG));
+                n + 1
+            });
+        let child = child.unwrap();
         assert_eq!(child.method(), Method::ForkServer);
-        let servers = servers_of(own);
+        assert!(up.wait_timeout(LONG));
+        let servers = servers_of(std::process::id());
         assert_eq!(servers.len(), 1);
         // SAFETY: a signal to a child of ours that nobody else reaps meanwhile.
         unsafe { libc::kill(servers[0], libc::SIGKILL) };
+        go.set();
         assert_eq!(join(&child).unwrap(), round + 1, "the server's children live on");
     }
-    assert!(active_children().is_empty() || active_children().iter().all(|c| c.name() != ""));
 }
 
 /// Kills whatever looks like a server of this process, until it is dropped.
@@ -465,7 +450,13 @@ fn a_child_of_the_server_has_a_server_of_its_own_that_ends_with_it() {
 #[test]
 fn nobody_sees_the_server_x16() {
     let _alone = alone();
-    let child = server().name("seen").spawn((), parked).unwrap();
+    let up = Event::new().unwrap();
+    let child = server().name("seen").spawn((up.clone(),), |up: Event| {
+        up.set();
+        parked();
+    });
+    let child = child.unwrap();
+    assert!(up.wait_timeout(LONG));
     let servers = servers_of(std::process::id());
     let active = active_children();
     assert!(active.iter().any(|active| active.name() == "seen"));

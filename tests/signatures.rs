@@ -166,7 +166,32 @@ fn processes() -> Result<()> {
     let _: fn(&Process<i32>) -> &str = Process::name;
     let _: fn(&Process<i32>) -> Result<()> = Process::terminate;
     let _: fn(&Process<i32>) -> Result<()> = Process::kill;
+    let _: for<'a> fn(&'a Process<i32>) -> std::os::fd::BorrowedFd<'a> = Process::sentinel;
     assert_eq!(child.join()?, 3);
+    let child: Process<i32> = Process::builder()
+        .name("w")
+        .daemon(true)
+        .method(Method::ForkServer)
+        .env("A", "1")
+        .env_remove("A")
+        .current_dir("/")
+        .stdin(process::Stdio::null())
+        .stdout(process::Stdio::inherit())
+        .spawn((1, 2), |a: i32, b: i32| a + b)?;
+    assert_eq!(child.join()?, 3);
+    let _: [Method; 3] = [Method::Spawn, Method::ForkServer, Method::Fork];
+    let captured = 8;
+    // SAFETY: the test has threads, so that nothing is started.
+    #[allow(unsafe_code)]
+    let forked: Result<Process<i32>> = unsafe { Process::fork(move || captured) };
+    assert!(matches!(forked, Err(Error::Threads(1..))));
+    let sum: i32 =
+        scope(|s: &Scope| -> Result<i32> { Ok(s.spawn((1, 2), |a: i32, b: i32| a + b)?.join()?) })?;
+    assert_eq!(sum, 3);
+    let _: fn() -> Vec<ChildInfo> = active_children;
+    let _: fn() -> &'static process::Current = current_process;
+    let _: fn() -> Option<process::Parent> = parent_process;
+    let _: fn() -> usize = cpu_count;
     Ok(())
 }
 

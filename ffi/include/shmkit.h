@@ -1278,11 +1278,10 @@ void shmkit_event_free(struct shmkit_event *event) SHMKIT_NOEXCEPT;
  * What the last call of this thread that failed had to say: one line, never NULL, "" if none has.
  *
  * Only failures that a status does not explain leave a text: after SHMKIT_ERR_WOULD_BLOCK,
- * _TIMED_OUT, _CLOSED, _PEER_DIED, _BROKEN and _BUFFER_TOO_SMALL it is that of an earlier call. Valid
+ * _TIMED_OUT, _CLOSED, _PEER_DIED and _BUFFER_TOO_SMALL it is that of an earlier call. Valid
  * until the next call of this library by this thread. Never blocks.
  */
-const char *shmkit_last_error(void)
-SHMKIT_NOEXCEPT;
+const char *shmkit_last_error(void) SHMKIT_NOEXCEPT;
 
 /**
  * The `errno` value that goes with `shmkit_last_error()`: the system's if it refused something, or

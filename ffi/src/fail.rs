@@ -65,7 +65,6 @@ fn is_silent(status: shmkit_status) -> bool {
             | SHMKIT_ERR_TIMED_OUT
             | SHMKIT_ERR_CLOSED
             | SHMKIT_ERR_PEER_DIED
-            | SHMKIT_ERR_BROKEN
             | SHMKIT_ERR_BUFFER_TOO_SMALL
     )
 }
@@ -101,7 +100,7 @@ pub(crate) fn status_of(why: &Error) -> shmkit_status {
         Error::OwnerDied => SHMKIT_OWNER_DIED,
         Error::WouldDeadlock => SHMKIT_ERR_DEADLOCK,
         Error::NotOwner => SHMKIT_ERR_NOT_OWNER,
-        Error::Broken => SHMKIT_ERR_BROKEN,
+        Error::Broken | Error::Process(_) => SHMKIT_ERR_BROKEN,
         Error::OverRelease => SHMKIT_ERR_OVERFLOW,
         Error::Task(why) => match why {
             TaskError::WorkerDied { .. } => SHMKIT_ERR_PEER_DIED,
@@ -196,7 +195,7 @@ fn note(status: shmkit_status, text: &dyn fmt::Display, errno: c_int) -> shmkit_
 /// What the last call of this thread that failed had to say: one line, never NULL, "" if none has.
 ///
 /// Only failures that a status does not explain leave a text: after SHMKIT_ERR_WOULD_BLOCK,
-/// _TIMED_OUT, _CLOSED, _PEER_DIED, _BROKEN and _BUFFER_TOO_SMALL it is that of an earlier call. Valid
+/// _TIMED_OUT, _CLOSED, _PEER_DIED and _BUFFER_TOO_SMALL it is that of an earlier call. Valid
 /// until the next call of this library by this thread. Never blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn shmkit_last_error() -> *const c_char {

@@ -14,6 +14,7 @@ mod condition;
 mod containers;
 mod event;
 mod fail;
+mod layout;
 mod loans;
 mod lock;
 mod manager;

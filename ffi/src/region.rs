@@ -102,7 +102,8 @@ pub unsafe extern "C" fn shmkit_region_from_fd(
         // SAFETY: A1.
         let out = unsafe { Out::at(out)? };
         no_flags(flags)?;
-        if fd < 0 {
+        // SAFETY: only asked whether it is open.
+        if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
             return Err(Fail::Argument("a descriptor that is none"));
         }
         // SAFETY: borrowed for this call; a number that is not open is refused by the kernel.

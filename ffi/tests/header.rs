@@ -93,3 +93,17 @@ fn the_shared_library_carries_the_number_of_its_abi() {
     let abi = rest.split_whitespace().next().unwrap();
     assert!(text.contains(&format!("Library soname: [libshmkit.so.{abi}]")), "{text}");
 }
+
+#[test]
+fn every_function_is_called_with_nonsense() {
+    let table = fs::read_to_string(build::root().join("tests/c/nulls.c")).unwrap();
+    // Those without arguments, and the hook, which only a macro calls.
+    let without = |name: &str| {
+        name.starts_with("shmkit_last_")
+            || name.contains("version")
+            || ["shmkit_init", "shmkit_auto_init", "shmkit_process_name"].contains(&name)
+    };
+    for name in declared().iter().filter(|name| !without(name)) {
+        assert!(table.contains(&format!("{name}(")), "tests/c/nulls.c lacks {name}");
+    }
+}

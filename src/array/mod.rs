@@ -1,10 +1,14 @@
 //! `Array<T>`: a fixed number of elements that processes share, with a lock or without one.
 
+mod memory;
 mod range;
 mod raw;
+mod shareable;
 mod text;
 
+pub use memory::SharedMemory;
 pub use raw::RawArray;
+pub use shareable::{Scalar, ShareableList};
 
 use crate::error::{Error, Result};
 use crate::lock::deadline::Deadline;

@@ -74,18 +74,36 @@ impl Door {
     #[inline]
     pub(crate) fn read(&self, deadline: Deadline) -> Result<(Reading<'_>, bool)> {
         let who = self.object().attached()?;
+        match self.raw().read(&who, &self.spins[0], Deadline::Now) {
+            Ok(acquired) => Ok(self.beside(who, acquired)),
+            Err(LockFailure::WouldBlock) if deadline != Deadline::Now => {
+                self.read_contended(who, deadline)
+            }
+            Err(failure) => Err(LockError::<()>::from(failure).into()),
+        }
+    }
+
+    #[cold]
+    fn read_contended<'a>(
+        &'a self,
+        who: Attached<'a>,
+        deadline: Deadline,
+    ) -> Result<(Reading<'a>, bool)> {
         let soon = deadline.at_most(PATIENCE);
         match self.raw().read(&who, &self.spins[0], soon) {
-            Ok(acquired) => {
-                let reader = Reader { raw: self.raw(), who };
-                Ok((Reading::Beside(reader), acquired == Acquired::OwnerDied))
-            }
+            Ok(acquired) => Ok(self.beside(who, acquired)),
             Err(LockFailure::Timeout) if soon != deadline => {
                 let (writer, died) = self.write(deadline)?;
                 Ok((Reading::Alone(writer), died))
             }
             Err(failure) => Err(LockError::<()>::from(failure).into()),
         }
+    }
+
+    #[inline(always)]
+    fn beside<'a>(&'a self, who: Attached<'a>, acquired: Acquired) -> (Reading<'a>, bool) {
+        let reader = Reader { raw: self.raw(), who };
+        (Reading::Beside(reader), acquired == Acquired::OwnerDied)
     }
 
     /// Comes in as the writer, and says whether one has died.

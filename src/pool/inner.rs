@@ -120,17 +120,11 @@ impl Inner {
         // Where it will be is not known yet: the deposit is wanted until then, and as long as the task
         // is on the board.
         let place = Arc::new(Mutex::new(None));
-        let (site, known) = (Arc::downgrade(&self.site), Arc::downgrade(&place));
-        let is_wanted = move || {
-            let Some(site) = site.upgrade() else { return false };
-            match known.upgrade().map(|place| *lock(&place)) {
-                Some(None) => true,
-                Some(Some((slot, generation))) => site.board.is_pending(slot, generation),
-                None => false,
-            }
+        let (site, known) = (Arc::downgrade(&self.site), Arc::clone(&place));
+        let is_wanted = move || match (site.upgrade(), *lock(&known)) {
+            (Some(site), Some((slot, generation))) => site.board.is_pending(slot, generation),
+            (site, _) => site.is_some(),
         };
-        let keep = Arc::clone(&place);
-        let is_wanted = move || is_wanted() && Arc::strong_count(&keep) > 0;
         let receipt = deposit(outgoing, is_wanted)?;
         bytes.extend_from_slice(&receipt.to_bytes());
         let plan = Plan { flags: plan.flags | HAS_HANDLES, retries: 0, ..*plan };

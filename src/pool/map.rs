@@ -14,8 +14,9 @@ use crate::region::transfer;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// A chunk is cut when it has so many bytes.
+/// A chunk of several items has no more bytes than this, and than this part of the arena.
 const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_PART: u64 = 8;
 /// Chunks of one map on the board at any time.
 const WINDOW: usize = 1024;
 
@@ -100,6 +101,8 @@ pub(super) struct Feeder<I: Iterator> {
     size: Size,
     writer: Writer,
     chunk: Vec<I::Item>,
+    /// The first item of the next chunk, because it was too much for the last one.
+    carried: Option<I::Item>,
 }
 
 impl<I: Iterator> Feeder<I>
@@ -107,7 +110,7 @@ where
     I::Item: Message,
 {
     pub(super) fn new(items: I, plan: Plan, size: Size) -> Self {
-        Feeder { items, plan, size, writer: Writer::default(), chunk: Vec::new() }
+        Feeder { items, plan, size, writer: Writer::default(), chunk: Vec::new(), carried: None }
     }
 
     /// Puts the next chunk on the board; `None` when there are no more items.
@@ -122,12 +125,20 @@ where
         // The count goes before the items, and is known after them: it has five bytes in any case.
         let begun = self.writer.add_bytes(&[0; COUNT_BYTES]);
         let mut has_handles = begun.is_err() || transfer::is_under_way();
-        while items.count < size && self.writer.len() < CHUNK_BYTES {
-            let Some(item) = self.items.next() else { break };
-            if !has_handles && let Err(why) = self.writer.add(&item) {
-                match transfer::take_stranded() {
-                    true => has_handles = true,
-                    false => items.left_out.push((items.count, Unsent::Encode(why))),
+        let most = (inner.site.arena_bytes() / CHUNK_PART).min(CHUNK_BYTES as u64) as usize;
+        while items.count < size {
+            let Some(item) = self.carried.take().or_else(|| self.items.next()) else { break };
+            let before = self.writer.len();
+            if !has_handles {
+                match self.writer.add(&item) {
+                    Ok(()) if items.count > 0 && self.writer.len() > most => {
+                        self.writer.cut(before);
+                        self.carried = Some(item);
+                        break;
+                    }
+                    Ok(()) => {}
+                    Err(_) if transfer::take_stranded() => has_handles = true,
+                    Err(why) => items.left_out.push((items.count, Unsent::Encode(why))),
                 }
             }
             items.count += 1;
@@ -164,9 +175,14 @@ where
         writer.clear();
         let (written, outgoing) = transfer::collect(|| {
             writer.add_bytes(&[0; COUNT_BYTES])?;
-            chunk.iter().try_for_each(|item| writer.add(item))
+            for (place, item) in chunk.iter().enumerate() {
+                if let Err(why) = writer.add(item) {
+                    items.left_out.push((place, Unsent::Encode(why)));
+                }
+            }
+            Ok(())
         });
-        write_count(&mut self.writer, items.count);
+        write_count(&mut self.writer, items.count - items.left_out.len());
         let bytes = written.map(|()| self.writer.bytes().to_vec());
         inner.submit_with_handles(&self.plan, bytes, outgoing)
     }

@@ -31,6 +31,8 @@ mod crew;
 mod imap;
 mod inner;
 mod map;
+#[doc(hidden)]
+pub mod probe;
 mod results;
 mod site;
 mod supervisor;

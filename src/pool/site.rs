@@ -75,6 +75,11 @@ impl Site {
         })
     }
 
+    /// Room for long payload.
+    pub(super) fn arena_bytes(&self) -> u64 {
+        self.board.object().len()
+    }
+
     /// What is waited on for the task in a slot.
     pub(super) fn done(&self, slot: u32) -> &EventCount {
         &self.done[slot as usize % DONE_EVENTS]

@@ -38,7 +38,10 @@ pub(super) fn register(pool: &Arc<Inner>) -> Result<()> {
         let set = poll::any_readable(&[flag.as_fd()])?;
         // Its own, so that it can sleep without the lock.
         let (own_set, own_flag) = (set.try_clone()?, flag.try_clone()?);
-        thread::spawn_without_signals("shmkit-pool", move || run(&own_set, &own_flag))?;
+        let ear = Ear::take().ok().filter(|ear| poll::add(set.as_fd(), ear.fd()).is_ok());
+        thread::spawn_without_signals("shmkit-pool", move || {
+            attend(ear, own_set.as_fd(), own_flag.as_fd());
+        })?;
         *supervisor = Some(Supervisor { set, flag, pools: Vec::new(), has_news: false });
     }
     let supervisor = supervisor.as_mut().expect("it was just put there");
@@ -56,12 +59,6 @@ pub(super) fn alert() {
     if let Some(supervisor) = &*lock(SUPERVISOR.get()) {
         poll::raise(supervisor.flag.as_fd());
     }
-}
-
-fn run(set: &OwnedFd, flag: &OwnedFd) {
-    let (set, flag) = (set.as_fd(), flag.as_fd());
-    let ear = Ear::take().ok().filter(|ear| poll::add(set, ear.fd()).is_ok());
-    attend(ear, set, flag);
 }
 
 fn attend(mut ear: Option<Ear>, set: BorrowedFd<'_>, flag: BorrowedFd<'_>) {

@@ -72,14 +72,8 @@ pub(super) fn work<A: Args>(hello: Hello, arguments: Again<A>) {
             .map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner));
         board.call(sealed, &mut arguments).expect("the parent has sealed the initializer");
     }
-    let worker = Worker {
-        switchboard: Key::switchboard(calls).expect("the executable is known"),
-        site: hello.site,
-        me: hello.worker,
-        spin: Spin::new(),
-        room_spin: Spin::new(),
-    };
-    worker.run(hello.tasks_most);
+    let switchboard = Key::switchboard(calls).expect("the executable is known");
+    Worker::new(hello.site, hello.worker, switchboard).run(hello.tasks_most);
 }
 
 /// Notes the panics of this thread for the answers, beside what the hook that was there does.
@@ -94,7 +88,7 @@ fn watch_panics() {
     }));
 }
 
-struct Worker {
+pub(super) struct Worker {
     site: Site,
     me: u32,
     switchboard: Switchboard<Call>,
@@ -103,6 +97,19 @@ struct Worker {
 }
 
 impl Worker {
+    pub(super) fn new(site: Site, me: u32, switchboard: Switchboard<Call>) -> Worker {
+        Worker { site, me, switchboard, spin: Spin::new(), room_spin: Spin::new() }
+    }
+
+    /// Claims one task, if there is any, and does it.
+    pub(super) fn turn(&self, call: &mut Call) -> bool {
+        let claim = self.site.board.claim(self.me);
+        if let Some(claim) = claim {
+            self.serve(claim, call, &mut Vec::new());
+        }
+        claim.is_some()
+    }
+
     fn run(&self, tasks_most: Option<u64>) {
         self.site.board.set_record(self.me, Record::Ready);
         self.site.started.notify_all();

@@ -123,3 +123,25 @@ pub fn left_behind(start: &str) -> Vec<String> {
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with(&start)).collect()
 }
+
+/// The pids of the fork servers that work for the process `owner`; for a moment also of their copies.
+pub fn servers_of(owner: u32) -> Vec<i32> {
+    let mut servers = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap() {
+        let path = entry.unwrap().path();
+        let Some(pid) = path.file_name().and_then(|name| name.to_str()?.parse().ok()) else {
+            continue;
+        };
+        let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
+        let Some((_, rest)) = stat.rsplit_once(')') else { continue };
+        let mut fields = rest.split_whitespace();
+        let (state, parent) = (fields.next(), fields.next());
+        let command = std::fs::read(path.join("cmdline")).unwrap_or_default();
+        let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+        let is_server = command.starts_with(b"shmkit-server") && name.trim() == "shmkit-server";
+        if is_server && state != Some("Z") && parent == Some(owner.to_string().as_str()) {
+            servers.push(pid);
+        }
+    }
+    servers
+}

@@ -62,12 +62,19 @@ pub enum Points {
     /// Those of [`Points::States`] and [`SAMPLES`] more, forty times as many if full: for operations
     /// of hundreds of thousands.
     Samples,
-    /// One instruction of each state of the shared memory, and both sides of each system call.
+    /// Those of [`Points::States`] and [`FEW_SAMPLES`] more; as [`Points::Samples`] if full.
+    Few,
+    /// One instruction of each state of the shared memory, and both sides of each system call. Of the
+    /// states that one and the same instruction makes, as in the loop of a copy, the first [`ALIKE`]
+    /// and every [`ALIKE_STRIDE`]th, unless full.
     States,
 }
 
 const SHORT: usize = 500;
 const SAMPLES: usize = 120;
+const FEW_SAMPLES: usize = 25;
+const ALIKE: usize = 8;
+const ALIKE_STRIDE: usize = 64;
 
 /// What happens to the victim at each point.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -223,7 +230,9 @@ impl Campaign {
         self.report.instructions = path.len();
         self.report.states = 1 + path.count(CHANGED);
         self.report.system_calls = path.count(SYSTEM_CALL);
-        for k in path.points(S::POINTS) {
+        // With a rescuer each point stands for many kills.
+        let points = if S::RESCUED && !is_full() { Points::States } else { S::POINTS };
+        for k in path.points(points) {
             if self.only.is_some_and(|only| only != k) {
                 continue;
             }
@@ -418,15 +427,26 @@ impl Path {
     fn points(&self, points: Points) -> Vec<usize> {
         let stride = match points {
             Points::States => usize::MAX,
-            Points::Samples if is_full() => self.len().div_ceil(40 * SAMPLES),
+            Points::Samples | Points::Few if is_full() => self.len().div_ceil(40 * SAMPLES),
             Points::Samples => self.len().div_ceil(SAMPLES),
+            Points::Few => self.len().div_ceil(FEW_SAMPLES),
             Points::Instructions if is_full() || self.len() <= SHORT => 1,
             Points::Instructions => self.len() / SAMPLES,
         };
-        let chosen = |k: usize| {
-            k.is_multiple_of(stride)
+        let mut changes = HashMap::new();
+        let mut is_new_state = |k: usize| {
+            if self.instructions[k] & CHANGED == 0 {
+                return false;
+            }
+            let nth = changes.entry(self.address(k - 1)).or_insert(0usize);
+            *nth += 1;
+            is_full() || *nth <= ALIKE || nth.is_multiple_of(ALIKE_STRIDE)
+        };
+        let mut chosen = |k: usize| {
+            is_new_state(k)
+                || k.is_multiple_of(stride)
                 || k == self.len()
-                || self.instructions[k] & (CHANGED | SYSTEM_CALL) != 0
+                || self.instructions[k] & SYSTEM_CALL != 0
                 || self.instructions[k - 1] & SYSTEM_CALL != 0
         };
         (0..=self.len()).filter(|&k| chosen(k)).collect()

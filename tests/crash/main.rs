@@ -13,10 +13,13 @@ mod event;
 mod handles;
 mod helper;
 mod lock;
+mod manager;
 mod mpmc;
 mod pipe;
+mod pool;
 mod proof;
 mod queue;
+mod queue_growth;
 mod queue_large;
 mod region;
 mod ring;
@@ -81,16 +84,19 @@ fn tests() -> Vec<Test> {
     tests.extend(mpmc::tests());
     tests.extend(queue_large::tests());
     tests.extend(queue::tests());
+    tests.extend(queue_growth::tests());
     tests.extend(pipe::tests());
     tests.extend(handles::tests());
     tests.extend(spawn::tests());
+    tests.extend(pool::tests());
     tests.extend(wait::tests());
+    tests.extend(manager::tests());
     tests
 }
 
 fn main() -> ExitCode {
     bind_symbols_now();
-    runner::run(tests())
+    runner::run_in_parallel(tests())
 }
 
 /// Starts this program anew with lazy binding off: the dynamic linker's work at the first call of a

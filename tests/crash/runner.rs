@@ -1,7 +1,11 @@
 //! The test list of a program with a `main` of its own: it takes the arguments of any test binary.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Instant;
+
+use crate::shared::{Shared, Zeroed};
+use crate::step;
 
 /// One line of the test list.
 pub struct Test {
@@ -11,8 +15,20 @@ pub struct Test {
     pub run: Box<dyn Fn() -> Result<String, Vec<String>>>,
 }
 
+#[allow(dead_code, reason = "each program uses one of the two")]
 /// Runs those of `tests` that the command line names, one after the other, in this thread.
 pub fn run(tests: Vec<Test>) -> ExitCode {
+    run_in(1, tests)
+}
+
+#[allow(dead_code, reason = "each program uses one of the two")]
+/// As [`run`], by one process for each processor that this one may use: for tests that each keep to
+/// one processor, and to themselves.
+pub fn run_in_parallel(tests: Vec<Test>) -> ExitCode {
+    run_in(std::thread::available_parallelism().map_or(1, |n| n.get()), tests)
+}
+
+fn run_in(processes: usize, tests: Vec<Test>) -> ExitCode {
     let arguments = Arguments::parse(std::env::args().skip(1));
     let (chosen, other): (Vec<Test>, Vec<Test>) =
         tests.into_iter().partition(|test| arguments.choose(&test.name));
@@ -24,22 +40,22 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
     }
     println!("\nrunning {} tests", chosen.len());
     let started = Instant::now();
-    let mut failed = Vec::new();
-    for test in &chosen {
-        let began = Instant::now();
-        match (test.run)() {
-            Ok(summary) => {
-                let seconds = began.elapsed().as_secs_f64();
-                println!("{}: {summary}, {seconds:.1} s\ntest {} ... ok", test.name, test.name);
-            }
-            Err(failures) => {
-                println!("test {} ... FAILED", test.name);
-                failed.push((&test.name, failures));
-            }
+    let board: Shared<Board> = Shared::new();
+    match arguments.processes.unwrap_or(processes) {
+        0 | 1 => work(&chosen, &board),
+        processes => {
+            let crew: Vec<_> =
+                (0..processes).map(|_| step::fork(|| work(&chosen, &board))).collect();
+            crew.into_iter().for_each(|pid| {
+                step::wait(pid);
+            });
         }
     }
-    for (name, failures) in &failed {
-        println!("\n---- {name} ----\n{}", failures.join("\n"));
+    let has_passed = |n: usize| board.passed[n].load(SeqCst) != 0;
+    let failed: Vec<&str> =
+        (0..chosen.len()).filter(|n| !has_passed(*n)).map(|n| chosen[n].name.as_str()).collect();
+    if !failed.is_empty() {
+        println!("\nfailures:\n    {}", failed.join("\n    "));
     }
     println!(
         "\ntest result: {}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; \
@@ -53,6 +69,36 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) }
 }
 
+/// Who does what, and how it went. A test that takes its process with it has not passed.
+struct Board {
+    next: AtomicU64,
+    passed: [AtomicU64; 1024],
+}
+
+// SAFETY: atomic words only.
+unsafe impl Zeroed for Board {}
+
+/// Runs tests until none is left.
+fn work(tests: &[Test], board: &Board) {
+    loop {
+        let n = board.next.fetch_add(1, SeqCst) as usize;
+        let Some(test) = tests.get(n) else { return };
+        let began = Instant::now();
+        // One write each, so that lines of several processes do not mix.
+        match (test.run)() {
+            Ok(summary) => {
+                let seconds = began.elapsed().as_secs_f64();
+                println!("{0}: {summary}, {seconds:.1} s\ntest {0} ... ok", test.name);
+                board.passed[n].store(1, SeqCst);
+            }
+            Err(failures) => {
+                let failures = failures.join("\n");
+                println!("test {0} ... FAILED\n\n---- {0} ----\n{failures}\n", test.name);
+            }
+        }
+    }
+}
+
 /// What of libtest's command line applies here.
 #[derive(Default)]
 struct Arguments {
@@ -61,6 +107,7 @@ struct Arguments {
     exact: bool,
     list: bool,
     ignored_only: bool,
+    processes: Option<usize>,
 }
 
 impl Arguments {
@@ -72,8 +119,14 @@ impl Arguments {
                 "--list" => arguments.list = true,
                 "--ignored" => arguments.ignored_only = true,
                 "--skip" => arguments.skips.extend(words.next()),
-                "--test-threads" | "--format" | "--color" | "--logfile" | "-Z" => {
+                "--test-threads" => {
+                    arguments.processes = words.next().and_then(|n| n.parse().ok());
+                }
+                "--format" | "--color" | "--logfile" | "-Z" => {
                     words.next();
+                }
+                flag if flag.starts_with("--test-threads=") => {
+                    arguments.processes = flag.split_once('=').and_then(|(_, n)| n.parse().ok());
                 }
                 flag if flag.starts_with('-') => {}
                 _ => arguments.filters.push(word),

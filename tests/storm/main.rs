@@ -14,7 +14,9 @@ mod event;
 mod items;
 mod ledger;
 mod lock;
+mod manager;
 mod mpmc;
+mod pool;
 mod proof;
 mod queue;
 mod region;
@@ -99,5 +101,7 @@ fn main() -> ExitCode {
     tests.extend(mpmc::tests());
     tests.extend(queue::tests());
     tests.extend(region::tests());
+    tests.extend(pool::tests());
+    tests.extend(manager::tests());
     runner::run(tests)
 }

@@ -37,7 +37,7 @@ static void values(void) {
     shmkit_array_free(array);
 }
 
-static void messages(void) {
+static void carries(void) {
     char text[16];
     size_t len;
     shmkit_queue *queue;
@@ -74,7 +74,7 @@ void smoke(void) {
     CHECK(strcmp(shmkit_status_name(SHMKIT_ERR_BUSY), "SHMKIT_ERR_BUSY") == 0);
     locks();
     values();
-    messages();
+    carries();
 
     shmkit_event *event;
     OK(shmkit_event_create(NULL, NULL, 0, &event));
