@@ -363,6 +363,12 @@ typedef struct shmkit_event shmkit_event;
 typedef struct shmkit_list shmkit_list;
 
 /**
+ * A place in the file system where processes of the same user get a pipe to this one. Any thread of this
+ * process may use it at once; a forked child gets SHMKIT_ERR_WRONG_PROCESS. Rust has it as `Listener<T>`.
+ */
+typedef struct shmkit_listener shmkit_listener;
+
+/**
  * A lock between processes and threads. Any thread of any process may use it at once; a handle
  * survives fork, a held lock does not: the child holds nothing that its parent does.
  */
@@ -422,6 +428,12 @@ typedef struct shmkit_region shmkit_region;
 typedef struct shmkit_ring shmkit_ring;
 
 /**
+ * A lock for many readers or one writer. Any thread of any process may use it at once; a handle survives
+ * fork, what is held does not. Rust has it as `RwLock<()>`.
+ */
+typedef struct shmkit_rwlock shmkit_rwlock;
+
+/**
  * The end of a ring that pops: as shmkit_tx.
  */
 typedef struct shmkit_rx shmkit_rx;
@@ -445,6 +457,12 @@ typedef struct shmkit_task shmkit_task;
  * sleeps of up to a millisecond.
  */
 typedef struct shmkit_tx shmkit_tx;
+
+/**
+ * A value in shared memory, which is read whole and without a lock, and replaced whole. Any thread of any
+ * process may use it at once; a handle survives fork, the held lock does not. Rust has it as `Value<T>`.
+ */
+typedef struct shmkit_value shmkit_value;
 
 /**
  * Elements of one type, for arrays and rings.
@@ -1288,6 +1306,49 @@ const char *shmkit_last_error(void) SHMKIT_NOEXCEPT;
  * else the one that comes nearest to the status; 0 if no call of this thread has failed. Never blocks.
  */
 int shmkit_last_errno(void)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Listens at `path`, where no file is, or that of a listener which is dead.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_PERMISSION, SHMKIT_ERR_NOT_FOUND (no
+ * such folder), SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_listener_bind(const char *path,
+                                        struct shmkit_listener **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the next client its pipe, and takes the other end, waiting for one at most `timeout_ns` nanoseconds
+ * (SHMKIT_NO_WAIT, SHMKIT_FOREVER).
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK, SHMKIT_ERR_TIMED_OUT; of one client only, so that others may come next:
+ * SHMKIT_ERR_TYPE_MISMATCH, SHMKIT_ERR_PERMISSION; SHMKIT_ERR_WRONG_PROCESS, SHMKIT_ERR_INVALID_ARGUMENT,
+ * SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_listener_accept(struct shmkit_listener *listener,
+                                          int64_t timeout_ns,
+                                          struct shmkit_pipe **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Stops listening, and removes the file; NULL is fine. Pipes stay. Never blocks.
+ */
+void shmkit_listener_free(struct shmkit_listener *listener) SHMKIT_NOEXCEPT;
+
+/**
+ * Connects to the listener at `path`, in C or Rust, waiting at most `timeout_ns` nanoseconds for it to accept.
+ *
+ * Errors: SHMKIT_ERR_NOT_FOUND (nobody listens), SHMKIT_ERR_TIMED_OUT, SHMKIT_ERR_CLOSED (it went away),
+ * SHMKIT_ERR_TYPE_MISMATCH, SHMKIT_ERR_PERMISSION, SHMKIT_ERR_CORRUPT, SHMKIT_ERR_INVALID_ARGUMENT,
+ * SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_SYSTEM.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_pipe_connect(const char *path,
+                                       int64_t timeout_ns,
+                                       struct shmkit_pipe **out)
 SHMKIT_NOEXCEPT;
 
 /**
@@ -2716,6 +2777,81 @@ void shmkit_rx_free(struct shmkit_rx *rx)
 SHMKIT_NOEXCEPT;
 
 /**
+ * Makes a lock for many readers or one writer. `region`, `name` and `flags` as of `shmkit_lock_create()`.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT, SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE,
+ * SHMKIT_ERR_SYSTEM; with SHMKIT_CREATE_OR_OPEN those of `shmkit_rwlock_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rwlock_create(const struct shmkit_region *region,
+                                        const char *name,
+                                        uint32_t flags,
+                                        struct shmkit_rwlock **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens such a lock by its name; in `region` if that is not NULL.
+ *
+ * Errors: as of `shmkit_lock_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rwlock_open(const struct shmkit_region *region,
+                                      const char *name,
+                                      struct shmkit_rwlock **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Acquires the lock to read, with others who do, waiting at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT,
+ * SHMKIT_FOREVER). A thread that reads may do so again.
+ *
+ * SHMKIT_OWNER_DIED: it is held, and the last writer died: see `shmkit_rwlock_mark_consistent()`.
+ *
+ * Errors: as of `shmkit_lock_acquire()`; SHMKIT_ERR_DEADLOCK if this thread writes.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rwlock_read(struct shmkit_rwlock *rwlock,
+                                      int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Acquires the lock to write, alone, waiting at most `timeout_ns` nanoseconds.
+ *
+ * SHMKIT_OWNER_DIED: it is held, and the last writer died: see `shmkit_rwlock_mark_consistent()`.
+ *
+ * Errors: as of `shmkit_lock_acquire()`; SHMKIT_ERR_DEADLOCK if this thread reads or writes.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rwlock_write(struct shmkit_rwlock *rwlock,
+                                       int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives back what this thread has acquired last by this handle. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_NOT_OWNER, SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rwlock_release(struct shmkit_rwlock *rwlock)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Declares what the lock protects good, after SHMKIT_OWNER_DIED; who reads and is satisfied may do so, too.
+ * Never blocks.
+ *
+ * Errors: SHMKIT_ERR_NOT_OWNER, SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_rwlock_mark_consistent(struct shmkit_rwlock *rwlock)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. What this thread holds by it is given back; what other threads hold stays
+ * held as long as this process has a handle to the region. Never blocks.
+ */
+void shmkit_rwlock_free(struct shmkit_rwlock *rwlock)
+SHMKIT_NOEXCEPT;
+
+/**
  * Makes a semaphore with `initial` permits, and at most `max`; `max` 0: at most 2147483647.
  *
  * `region` and `name` as of `shmkit_lock_create()`. Rust opens it as `BoundedSemaphore` if there is a
@@ -2809,6 +2945,115 @@ const char *shmkit_status_message(int32_t status) SHMKIT_NOEXCEPT;
  * none. Any thread; never blocks.
  */
 int shmkit_status_errno(int32_t status) SHMKIT_NOEXCEPT;
+
+/**
+ * Makes a value of the type `elem`, a copy of what is at `initial`, or zeros if that is NULL. `region`, `name`
+ * and `flags` as of `shmkit_lock_create()`.
+ *
+ * Errors: SHMKIT_ERR_EXISTS, SHMKIT_ERR_INVALID_ARGUMENT (also more than 1 MiB: take an array),
+ * SHMKIT_ERR_NO_MEMORY, SHMKIT_ERR_NO_SPACE, SHMKIT_ERR_SYSTEM; with SHMKIT_CREATE_OR_OPEN those of
+ * `shmkit_value_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_value_create(const struct shmkit_region *region,
+                                       const char *name,
+                                       const struct shmkit_elem *elem,
+                                       const void *initial,
+                                       uint32_t flags,
+                                       struct shmkit_value **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Opens a value of the type `elem` by its name; in `region` if that is not NULL.
+ *
+ * Errors: as of `shmkit_lock_open()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_value_open(const struct shmkit_region *region,
+                                     const char *name,
+                                     const struct shmkit_elem *elem,
+                                     struct shmkit_value **out)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Copies the value to `dst`: as it was last published, never torn. Never waits for a writer.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_value_get(const struct shmkit_value *value,
+                                    void *dst)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Replaces the value by a copy of what is at `src`. One of more than 8 bytes is replaced under its lock, which
+ * it waits for unless this thread holds it.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_value_set(struct shmkit_value *value,
+                                    const void *src)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Acquires the value's lock, to get, change and set it while nobody else does so, waiting for it at most
+ * `timeout_ns` nanoseconds.
+ *
+ * SHMKIT_OWNER_DIED: the lock is held, and its last holder died; the value is as that one last set it. Call
+ * `shmkit_value_mark_consistent()`.
+ *
+ * Errors: as of `shmkit_lock_acquire()`.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_value_lock(struct shmkit_value *value,
+                                     int64_t timeout_ns)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the value's lock back. Only the thread that holds it may. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_NOT_OWNER, SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD enum shmkit_status shmkit_value_unlock(struct shmkit_value *value) SHMKIT_NOEXCEPT;
+
+/**
+ * Declares the value good, after SHMKIT_OWNER_DIED. Only the holder of its lock may. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_NOT_OWNER, SHMKIT_ERR_INVALID_ARGUMENT.
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_value_mark_consistent(struct shmkit_value *value)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Adds to a value of 8 bytes without its lock, wrapping around; `*old`, which may be NULL, is what it was
+ * before. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_INVALID_ARGUMENT (also a value of another size).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_value_add_i64(struct shmkit_value *value,
+                                        int64_t operand,
+                                        int64_t *old)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Replaces a value of 8 bytes by `desired` if it is `*expected`, without its lock. Never blocks.
+ *
+ * Errors: SHMKIT_ERR_WOULD_BLOCK if it is something else, which `*expected` is then;
+ * SHMKIT_ERR_INVALID_ARGUMENT (also a value of another size).
+ */
+SHMKIT_NODISCARD
+enum shmkit_status shmkit_value_cas_i64(struct shmkit_value *value,
+                                        int64_t *expected,
+                                        int64_t desired)
+SHMKIT_NOEXCEPT;
+
+/**
+ * Gives the handle up; NULL is fine. Never blocks.
+ */
+void shmkit_value_free(struct shmkit_value *value) SHMKIT_NOEXCEPT;
 
 /**
  * The version of the library at run time, to compare with `SHMKIT_VERSION`: major times 1000000

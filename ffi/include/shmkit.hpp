@@ -18,7 +18,7 @@
 //   noexcept.
 // - Data: `T` is trivially copyable and no pointer: it means the same in every process. It is compared
 //   by size, alignment and `tag<T>` when an object is opened.
-// - Macros: none but the include guards; the translation units of a program agree on -fno-exceptions.
+// - The translation units of a program agree on -fno-exceptions. They may be of different standards.
 
 #ifndef SHMKIT_HPP
 #define SHMKIT_HPP

@@ -29,6 +29,12 @@ fn processes() {
 }
 
 #[test]
+fn processes_that_are_taken_over_before_main() {
+    let Some(&compiler) = compilers().first() else { return skip("c++") };
+    cxx::run(&Build::new(compiler).flags(&["-DAUTO"]).link(Link::Shared).program("process"));
+}
+
+#[test]
 fn pools_and_managers() {
     suite("crew");
 }

@@ -3,7 +3,9 @@
 mod build;
 
 use api::ring::{Consumer, Producer, TryPopError};
-use api::{Array, Barrier, Event, Lock, LockError, Manager, Queue, Region, Semaphore};
+use api::{
+    Array, Barrier, Event, Listener, Lock, LockError, Manager, Queue, Region, Semaphore, Value,
+};
 use build::Link;
 use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsFd, AsRawFd};
@@ -135,6 +137,31 @@ fn a_ring_has_an_end_in_each_language() {
         }
     }
     assert_eq!(expected, 16_000);
+    peer.finish();
+}
+
+#[test]
+fn a_value_has_one_lock_in_both_languages() {
+    const EACH: u64 = 10_000;
+    let name = name("value");
+    let value = Value::create(&name, 0u64).unwrap();
+    let peer = Peer::start(&["adds-value", &name, &EACH.to_string()]);
+    for _ in 0..EACH {
+        value.update(|number| *number += 1).unwrap();
+    }
+    peer.finish();
+    assert_eq!(value.get(), 2 * EACH);
+}
+
+#[test]
+fn a_listener_in_rust_gives_c_a_pipe() {
+    let path = std::env::temp_dir().join(name("listener"));
+    let listener = Listener::<String>::bind(&path).unwrap();
+    let peer = Peer::start(&["talks", path.to_str().unwrap()]);
+    let connection = listener.accept_timeout(LONG).unwrap();
+    connection.send_bytes(b"rust").unwrap();
+    assert_eq!(connection.recv_bytes().unwrap(), b"c");
+    assert!(connection.recv_bytes().is_err());
     peer.finish();
 }
 

@@ -94,7 +94,8 @@ impl Request {
     }
 
     pub(super) fn is_for<T>(&self) -> bool {
-        self.element == fingerprint::<T>()
+        let (size, align, tag) = self.element;
+        Element { size, align, tag }.passes_for(Element::message::<T>())
     }
 
     /// Whether the client has the key, or neither side has one.

@@ -9,6 +9,8 @@ pub(crate) mod awaited;
 pub(crate) mod bare;
 pub(crate) mod barrier;
 #[cfg(not(loom))]
+pub(crate) mod byte_value;
+#[cfg(not(loom))]
 pub(crate) mod bytes;
 pub(crate) mod cell;
 pub(crate) mod census;

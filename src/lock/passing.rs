@@ -1,6 +1,7 @@
 //! How the handles of other languages cross to another process.
 
 use super::bare::{BareLock, BareRLock};
+use super::byte_value::ByteValue;
 use super::bytes::ByteArray;
 use super::permits::Permits;
 use crate::region::{Element, Kind, Object};
@@ -33,4 +34,8 @@ passed!(Permits, Element::of::<()>(), [Semaphore, BoundedSemaphore], Permits::on
 passed!(ByteArray, Element::ANY, [Array], |object| {
     let element = object.element();
     ByteArray::on(object, element)
+});
+passed!(ByteValue, Element::ANY, [Value], |object| {
+    let element = object.element();
+    ByteValue::on(object, element)
 });

@@ -10,12 +10,9 @@ use super::{Lane, PipeOptions};
 use crate::error::Result;
 use crate::lock::deadline::Deadline;
 use crate::region::courier::Courier;
-use crate::region::{Address, Element, Kind, Object, Place};
+use crate::region::{Address, Bytes, Element, Kind, Object, Place};
 use std::ops::Deref;
 use std::os::fd::{BorrowedFd, OwnedFd};
-
-/// What an end carries that leaves the meaning of its bytes to its user.
-pub enum Bytes {}
 
 /// One end of a duplex pipe of bytes.
 pub struct BytePipe {
@@ -59,6 +56,11 @@ impl BytePipe {
         let (out, back) = (Lane::of(object, nth)?, Lane::of(object, 1 - nth)?);
         let end = Connection::taken(object, out, back, Courier::pair()?)?;
         Ok(BytePipe { end, deaf: true })
+    }
+
+    /// The end that a listener or `connect` has given.
+    pub fn of(end: Connection<Bytes>) -> BytePipe {
+        BytePipe { end, deaf: false }
     }
 
     /// Sends a message.

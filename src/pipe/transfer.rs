@@ -37,7 +37,7 @@ impl<'de, T> Deserialize<'de> for Arriving<T> {
 /// What a pipe must carry to arrive as one of `T`: for other languages anything will do.
 fn element<T>() -> Element {
     use std::any::type_name;
-    if type_name::<T>() == type_name::<super::bytes::Bytes>() {
+    if type_name::<T>() == type_name::<crate::region::Bytes>() {
         Element::ANY
     } else {
         Element::message::<T>()

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::lock::deadline::Deadline;
 use crate::lock::error::LockError;
 use crate::lock::rw_guarded::{RwGuarded, RwLockReadGuard, RwLockWriteGuard};
-use crate::region::{Place, Region};
+use crate::region::{Address, Place, Region};
 use bytemuck::Pod;
 use std::fmt;
 use std::time::Duration;
@@ -92,7 +92,13 @@ impl<T: Pod> RwLock<T> {
         Self::place(Place::In(region), value)
     }
 
-    pub(crate) fn place(place: Place<'_>, value: T) -> Result<RwLock<T>> {
+    #[doc(hidden)]
+    pub fn find(at: Address<'_>) -> Result<RwLock<T>> {
+        Ok(RwLock { inner: RwGuarded::open(at)? })
+    }
+
+    #[doc(hidden)]
+    pub fn place(place: Place<'_>, value: T) -> Result<RwLock<T>> {
         Ok(RwLock { inner: RwGuarded::create(place, value)? })
     }
 

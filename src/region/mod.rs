@@ -23,7 +23,7 @@ pub(crate) mod transfer;
 mod view;
 pub(crate) mod watch;
 
-pub use directory::Element;
+pub use directory::{Bytes, Element};
 #[allow(unused_imports)]
 pub(crate) use directory::{OwnerField, OwnerWords};
 pub(crate) use kind::Kind;

@@ -89,7 +89,6 @@ namespace detail {
     case SHMKIT_ERR_TIMED_OUT:
     case SHMKIT_ERR_CLOSED:
     case SHMKIT_ERR_PEER_DIED:
-    case SHMKIT_ERR_BROKEN:
     case SHMKIT_ERR_BUFFER_TOO_SMALL:
         break; // these leave no text
     default:

@@ -181,7 +181,49 @@ static void death_of_a_producer(void) {
     shmkit_ring_free(ring);
 }
 
+static void values(void) {
+    const shmkit_elem wide = {24, 8, "[u64; 3]"};
+    shmkit_value *number, *triple;
+    uint64_t got[3] = {0};
+    const uint64_t seven = 7, three[3] = {1, 2, 3}, other[3] = {4, 5, 6};
+    int64_t old;
+    OK(shmkit_value_create(NULL, NULL, &u64, &seven, 0, &number));
+    OK(shmkit_value_add_i64(number, -10, &old));
+    CHECK(old == 7);
+    old = 0;
+    EXPECT(SHMKIT_ERR_WOULD_BLOCK, shmkit_value_cas_i64(number, &old, 1));
+    CHECK(old == -3);
+    OK(shmkit_value_cas_i64(number, &old, 1));
+    OK(shmkit_value_get(number, got));
+    CHECK(got[0] == 1);
+    OK(shmkit_value_create(NULL, NULL, &wide, NULL, 0, &triple));
+    OK(shmkit_value_get(triple, got));
+    CHECK(got[0] == 0 && got[2] == 0);
+    OK(shmkit_value_set(triple, three));
+    EXPECT(SHMKIT_ERR_INVALID_ARGUMENT, shmkit_value_add_i64(triple, 1, NULL));
+    OK(shmkit_value_lock(triple, LONG));
+    OK(shmkit_value_set(triple, other)); /* by the holder itself */
+    EXPECT(SHMKIT_ERR_DEADLOCK, shmkit_value_lock(triple, LONG));
+    OK(shmkit_value_unlock(triple));
+    EXPECT(SHMKIT_ERR_NOT_OWNER, shmkit_value_unlock(triple));
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        OK(shmkit_value_lock(triple, LONG));
+        raise(SIGKILL);
+    }
+    CHECK(waitpid(child, NULL, 0) == child);
+    EXPECT(SHMKIT_OWNER_DIED, shmkit_value_lock(triple, LONG));
+    OK(shmkit_value_mark_consistent(triple));
+    OK(shmkit_value_unlock(triple));
+    OK(shmkit_value_get(triple, got));
+    CHECK(memcmp(got, other, sizeof got) == 0);
+    shmkit_value_free(number);
+    shmkit_value_free(triple);
+}
+
 void data(void) {
+    values();
     regions();
     arrays();
     rings();

@@ -100,6 +100,34 @@ static void counts(const char *name, int n) {
     shmkit_ring_free(ring);
 }
 
+/* Talks to a listener. */
+static void talks(const char *path) {
+    shmkit_pipe *pipe;
+    char text[16];
+    size_t len;
+    ready();
+    OK(shmkit_pipe_connect(path, LONG, &pipe));
+    OK(shmkit_pipe_recv(pipe, text, sizeof text, &len, LONG));
+    CHECK(len == 4 && memcmp(text, "rust", 4) == 0);
+    OK(shmkit_pipe_send(pipe, "c", 1, LONG));
+    shmkit_pipe_free(pipe);
+}
+
+static void adds_value(const char *name, int n) {
+    shmkit_value *value;
+    uint64_t number;
+    OK(shmkit_value_open(NULL, name, &u64, &value));
+    ready();
+    for (int i = 0; i < n; i++) {
+        OK(shmkit_value_lock(value, LONG));
+        OK(shmkit_value_get(value, &number));
+        number++;
+        OK(shmkit_value_set(value, &number));
+        OK(shmkit_value_unlock(value));
+    }
+    shmkit_value_free(value);
+}
+
 static void meets(const char *name) {
     char other[128];
     shmkit_event *event;
@@ -152,6 +180,10 @@ int main(int argc, char **argv) {
         sums(name);
     } else if (strcmp(what, "counts") == 0) {
         counts(name, atoi(argv[3]));
+    } else if (strcmp(what, "talks") == 0) {
+        talks(name);
+    } else if (strcmp(what, "adds-value") == 0) {
+        adds_value(name, atoi(argv[3]));
     } else if (strcmp(what, "meets") == 0) {
         meets(name);
     } else if (strcmp(what, "answers") == 0) {

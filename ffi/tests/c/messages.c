@@ -270,7 +270,37 @@ static void named_pipes(void) {
     EXPECT(SHMKIT_ERR_NOT_FOUND, shmkit_pipe_open(NULL, name, &c));
 }
 
+static void *connects(void *arg) {
+    shmkit_pipe *pipe;
+    OK(shmkit_pipe_connect(arg, LONG, &pipe));
+    OK(shmkit_pipe_send(pipe, "hello", 5, LONG));
+    shmkit_pipe_free(pipe);
+    return NULL;
+}
+
+static void listeners(void) {
+    char path[64], text[8];
+    size_t len;
+    shmkit_listener *listener, *second;
+    shmkit_pipe *pipe;
+    pthread_t thread;
+    snprintf(path, sizeof path, "/tmp/shmkit.c.%d", (int)getpid());
+    EXPECT(SHMKIT_ERR_NOT_FOUND, shmkit_pipe_connect(path, LONG, &pipe));
+    OK(shmkit_listener_bind(path, &listener));
+    EXPECT(SHMKIT_ERR_EXISTS, shmkit_listener_bind(path, &second));
+    EXPECT(SHMKIT_ERR_WOULD_BLOCK, shmkit_listener_accept(listener, SHMKIT_NO_WAIT, &pipe));
+    EXPECT(SHMKIT_ERR_TIMED_OUT, shmkit_listener_accept(listener, 1000000, &pipe));
+    CHECK(pthread_create(&thread, NULL, connects, path) == 0);
+    OK(shmkit_listener_accept(listener, LONG, &pipe));
+    OK(shmkit_pipe_recv(pipe, text, sizeof text, &len, LONG));
+    CHECK(len == 5 && memcmp(text, "hello", 5) == 0 && pthread_join(thread, NULL) == 0);
+    EXPECT(SHMKIT_ERR_CLOSED, shmkit_pipe_recv(pipe, text, sizeof text, &len, LONG));
+    shmkit_pipe_free(pipe);
+    shmkit_listener_free(listener);
+}
+
 void messages(void) {
+    listeners();
     loans();
     given_back_by_free();
     batches();

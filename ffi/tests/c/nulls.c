@@ -155,6 +155,27 @@ static void nothing(void) {
     REFUSED(shmkit_semaphore_acquire(NULL, 0));
     REFUSED(shmkit_semaphore_release(NULL, 0));
     REFUSED(shmkit_semaphore_forget(NULL, 0));
+    REFUSED(shmkit_rwlock_create(NULL, NULL, 0, NULL));
+    REFUSED(shmkit_rwlock_open(NULL, NULL, NULL));
+    REFUSED(shmkit_rwlock_read(NULL, 0));
+    REFUSED(shmkit_rwlock_write(NULL, 0));
+    REFUSED(shmkit_rwlock_release(NULL));
+    REFUSED(shmkit_rwlock_mark_consistent(NULL));
+    REFUSED(shmkit_value_create(NULL, NULL, NULL, NULL, 0, NULL));
+    REFUSED(shmkit_value_open(NULL, NULL, NULL, NULL));
+    REFUSED(shmkit_value_get(NULL, NULL));
+    REFUSED(shmkit_value_set(NULL, NULL));
+    REFUSED(shmkit_value_lock(NULL, 0));
+    REFUSED(shmkit_value_unlock(NULL));
+    REFUSED(shmkit_value_mark_consistent(NULL));
+    REFUSED(shmkit_value_add_i64(NULL, 0, NULL));
+    REFUSED(shmkit_value_cas_i64(NULL, NULL, 0));
+    REFUSED(shmkit_listener_bind(NULL, NULL));
+    REFUSED(shmkit_listener_accept(NULL, 0, NULL));
+    REFUSED(shmkit_pipe_connect(NULL, 0, NULL));
+    shmkit_rwlock_free(NULL);
+    shmkit_value_free(NULL);
+    shmkit_listener_free(NULL);
     CHECK(shmkit_last_errno() == EINVAL && shmkit_last_error()[0] != '\0');
 }
 

@@ -193,7 +193,43 @@ static void names(void) {
     EXPECT(SHMKIT_ERR_NOT_FOUND, shmkit_lock_open(NULL, name, &same));
 }
 
+static void read_write_locks(void) {
+    shmkit_rwlock *rwlock;
+    OK(shmkit_rwlock_create(NULL, NULL, 0, &rwlock));
+    OK(shmkit_rwlock_read(rwlock, LONG));
+    OK(shmkit_rwlock_read(rwlock, LONG));
+    IN_CHILD(0, {
+        EXPECT(SHMKIT_ERR_NOT_OWNER, shmkit_rwlock_release(rwlock));
+        OK(shmkit_rwlock_read(rwlock, LONG));
+        OK(shmkit_rwlock_release(rwlock));
+        EXPECT(SHMKIT_ERR_WOULD_BLOCK, shmkit_rwlock_write(rwlock, SHMKIT_NO_WAIT));
+        EXPECT(SHMKIT_ERR_TIMED_OUT, shmkit_rwlock_write(rwlock, 1000000));
+    });
+    EXPECT(SHMKIT_ERR_DEADLOCK, shmkit_rwlock_write(rwlock, LONG));
+    OK(shmkit_rwlock_release(rwlock));
+    OK(shmkit_rwlock_release(rwlock));
+    EXPECT(SHMKIT_ERR_NOT_OWNER, shmkit_rwlock_release(rwlock));
+    OK(shmkit_rwlock_write(rwlock, LONG));
+    EXPECT(SHMKIT_ERR_DEADLOCK, shmkit_rwlock_read(rwlock, LONG));
+    OK(shmkit_rwlock_release(rwlock));
+    IN_CHILD(SIGKILL, {
+        OK(shmkit_rwlock_write(rwlock, LONG));
+        raise(SIGKILL);
+    });
+    EXPECT(SHMKIT_OWNER_DIED, shmkit_rwlock_write(rwlock, LONG));
+    OK(shmkit_rwlock_release(rwlock));
+    EXPECT(SHMKIT_OWNER_DIED, shmkit_rwlock_read(rwlock, LONG));
+    OK(shmkit_rwlock_mark_consistent(rwlock)); /* a reader's is good for itself */
+    OK(shmkit_rwlock_release(rwlock));
+    EXPECT(SHMKIT_OWNER_DIED, shmkit_rwlock_write(rwlock, LONG));
+    OK(shmkit_rwlock_mark_consistent(rwlock));
+    OK(shmkit_rwlock_release(rwlock));
+    OK(shmkit_rwlock_write(rwlock, LONG));
+    shmkit_rwlock_free(rwlock);
+}
+
 void sync_objects(void) {
+    read_write_locks();
     locks(0);
     locks(SHMKIT_LOCK_RECURSIVE);
     semaphores();

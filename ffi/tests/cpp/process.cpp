@@ -5,11 +5,16 @@
 #include <mutex>
 #include <stdexcept>
 
+#if defined(AUTO)
+SHMKIT_AUTO_INIT
+#endif
+
 namespace {
 
 using namespace std::chrono_literals;
 
 int global = 1;
+const std::string constructed("before a child is taken over");
 
 struct point {
     double x, y;
@@ -33,6 +38,7 @@ void arguments() {
     shmkit::process child(
         [](shmkit::queue &q, int n, const point &p, shmkit::lock &l, shmkit::value<std::uint64_t> &s,
            shmkit::pipe &end, shmkit::array<char> &t) {
+            CHECK(constructed == "before a child is taken over");
             CHECK(global == 1 && n == 42 && p.x == 3 && p.y == 4);
             const std::lock_guard guard(l);
             s.update([](std::uint64_t &v) { v += 7; });
@@ -118,7 +124,10 @@ void forks() {
 } // namespace
 
 int main() {
+#if !defined(AUTO)
+    THROWS(SHMKIT_ERR_UNSUPPORTED, shmkit::process([] {}));
     shmkit::init();
+#endif
     arguments();
     functions();
     rings();
