@@ -292,6 +292,111 @@ private:
     array<T> array_;
 };
 
+/// One `T` in shared memory that is read whole and without a lock, and replaced whole: whoever reads never
+/// waits, and a process that is killed leaves the old one or the new one. Rust has it as `Value<T>`.
+template <class T>
+class atomic_value {
+public:
+    /// Nobody finds it.
+    explicit atomic_value(const T &initial = T()) : atomic_value(create(place(), initial)) {}
+
+    static atomic_value create(const place &at, const T &initial = T()) {
+        return make(at, initial, SHMKIT_CREATE_EXCLUSIVE);
+    }
+
+    static atomic_value open_or_create(const place &at, const T &initial = T()) {
+        return make(at, initial, SHMKIT_CREATE_OR_OPEN);
+    }
+
+    static atomic_value open(const place &at) {
+        constexpr shmkit_elem elem = detail::element<T>();
+        shmkit_value *out = nullptr;
+        detail::check(shmkit_value_open(at.in(), at.name(), &elem, &out), "atomic_value::open");
+        return adopt(out);
+    }
+
+    /// As it was last set, never torn.
+    T get() const {
+        detail::room<T> room;
+        detail::check(shmkit_value_get(handle(), &room), "atomic_value::get");
+        return room.value;
+    }
+
+    /// One of more than 8 bytes is replaced under its lock.
+    void set(const T &v) { detail::check(shmkit_value_set(handle(), &v), "atomic_value::set"); }
+
+    /// Sets it to what `f(T &)` makes of a copy, while nobody else does so, and returns what `f` does. If `f`
+    /// throws, nothing changes. A holder that died has left a whole value: the next one goes on from it.
+    template <class F>
+    auto update(F &&f) {
+        const shmkit_status status = shmkit_value_lock(handle(), SHMKIT_FOREVER);
+        if (status == SHMKIT_OWNER_DIED) {
+            static_cast<void>(shmkit_value_mark_consistent(handle()));
+        } else {
+            detail::check(status, "atomic_value::update");
+        }
+        const giver_back back{handle()};
+        T copy = get();
+        if constexpr (std::is_void_v<std::invoke_result_t<F &, T &>>) {
+            f(copy);
+            set(copy);
+        } else {
+            auto result = f(copy);
+            set(copy);
+            return result;
+        }
+    }
+
+    /// Adds to an integer of 8 bytes without the lock; returns what was there. It wraps around.
+    T fetch_add(T v) {
+        static_assert(std::is_integral_v<T> && sizeof(T) == 8, "others change by update()");
+        std::int64_t old = 0;
+        detail::check(shmkit_value_add_i64(handle(), static_cast<std::int64_t>(v), &old),
+                      "atomic_value::fetch_add");
+        return static_cast<T>(old);
+    }
+
+    /// Replaces an integer of 8 bytes, without the lock, if it is what was expected; or else says what it is.
+    bool compare_exchange(T &expected, T desired) {
+        static_assert(std::is_integral_v<T> && sizeof(T) == 8, "others change by update()");
+        auto found = static_cast<std::int64_t>(expected);
+        const shmkit_status status =
+            shmkit_value_cas_i64(handle(), &found, static_cast<std::int64_t>(desired));
+        expected = static_cast<T>(found);
+        return detail::done(status, "atomic_value::compare_exchange");
+    }
+
+    /// The handle of C, which stays this object's.
+    shmkit_value *handle() const noexcept { return handle_.get(); }
+
+    /// Takes over a handle of C, of a T.
+    static atomic_value adopt(shmkit_value *handle) noexcept {
+        return atomic_value(unique(handle));
+    }
+
+private:
+    using unique = detail::owned<shmkit_value, shmkit_value_free>;
+
+    struct giver_back {
+        shmkit_value *value;
+
+        ~giver_back() { static_cast<void>(shmkit_value_unlock(value)); }
+    };
+
+    explicit atomic_value(unique handle) noexcept : handle_(std::move(handle)) {}
+
+    static atomic_value make(const place &at, const T &initial, std::uint32_t flags) {
+        constexpr shmkit_elem elem = detail::element<T>();
+        shmkit_value *out = nullptr;
+        const shmkit_status status =
+            shmkit_value_create(at.in(), at.name(), &elem, &initial, flags, &out);
+        detail::check(status, "atomic_value::create");
+        return adopt(out);
+    }
+
+    unique handle_;
+};
+
 } // namespace shmkit
 
 #endif

@@ -574,6 +574,18 @@ public:
         return adopt(out);
     }
 
+    /// To the listener at `path`, in C, C++ or Rust, waiting for it to accept; empty if it does not in time,
+    /// or goes away. Throws with SHMKIT_ERR_NOT_FOUND if nobody listens.
+    static std::optional<pipe> connect(const std::string &path, timeout limit = forever,
+                                       shmkit_status *why = nullptr) {
+        shmkit_pipe *out = nullptr;
+        const shmkit_status status = shmkit_pipe_connect(path.c_str(), limit.nanoseconds(), &out);
+        if (!detail::said(status, why, "pipe::connect")) {
+            return std::nullopt;
+        }
+        return adopt(out);
+    }
+
     /// Sends a message of any length; long ones in pieces.
     bool send(bytes_view message, timeout limit = forever, shmkit_status *why = nullptr) {
         return put_bytes(message.data(), message.size(), limit, why);
@@ -656,6 +668,34 @@ private:
         return config(options.capacity, options.max_message, 0, options.tag,
                       SHMKIT_CREATE_EXCLUSIVE);
     }
+};
+
+/// A place in the file system where processes of the same user get a pipe to this one. Any thread of this
+/// process may use it at once. Rust has it as `Listener<T>`.
+class listener {
+public:
+    /// Where no file is, or that of a listener which is dead.
+    explicit listener(const std::string &path) {
+        shmkit_listener *out = nullptr;
+        detail::check(shmkit_listener_bind(path.c_str(), &out), "listener");
+        handle_.reset(out);
+    }
+
+    /// The next client, with its pipe. A client that does not fit is an `error`; others may come next.
+    std::optional<pipe> accept(timeout limit = forever, shmkit_status *why = nullptr) {
+        shmkit_pipe *out = nullptr;
+        const shmkit_status status = shmkit_listener_accept(handle(), limit.nanoseconds(), &out);
+        if (!detail::said(status, why, "listener::accept")) {
+            return std::nullopt;
+        }
+        return pipe::adopt(out);
+    }
+
+    /// The handle of C, which stays this object's.
+    shmkit_listener *handle() const noexcept { return handle_.get(); }
+
+private:
+    detail::owned<shmkit_listener, shmkit_listener_free> handle_;
 };
 
 } // namespace shmkit

@@ -117,6 +117,110 @@ using lock = basic_lock<0>;
 /// A lock whose holder may take it again, and gives it back as often.
 using rlock = basic_lock<SHMKIT_LOCK_RECURSIVE>;
 
+/// A lock for many readers or one writer, with the names of std::shared_timed_mutex: std::shared_lock and
+/// std::unique_lock take it. When a writer dies, it is as of `lock`.
+class rw_lock {
+public:
+    /// Nobody finds it.
+    rw_lock() : rw_lock(create(place())) {}
+
+    static rw_lock create(const place &at) { return make(at, SHMKIT_CREATE_EXCLUSIVE); }
+    static rw_lock open_or_create(const place &at) { return make(at, SHMKIT_CREATE_OR_OPEN); }
+
+    static rw_lock open(const place &at) {
+        shmkit_rwlock *out = nullptr;
+        detail::check(shmkit_rwlock_open(at.in(), at.name(), &out), "rw_lock::open");
+        return adopt(out);
+    }
+
+    /// To write, alone.
+    void lock() { static_cast<void>(taken(shmkit_rwlock_write, forever)); }
+    bool try_lock() { return taken(shmkit_rwlock_write, no_wait); }
+
+    template <class Rep, class Period>
+    bool try_lock_for(const std::chrono::duration<Rep, Period> &d) {
+        return taken(shmkit_rwlock_write, d);
+    }
+
+    template <class Clock, class Duration>
+    bool try_lock_until(const std::chrono::time_point<Clock, Duration> &deadline) {
+        return detail::until(deadline,
+                             [this](timeout left) { return taken(shmkit_rwlock_write, left); });
+    }
+
+    void unlock() { detail::check(shmkit_rwlock_release(handle()), "rw_lock::unlock"); }
+
+    /// To read, with others who do.
+    void lock_shared() { static_cast<void>(taken(shmkit_rwlock_read, forever)); }
+    bool try_lock_shared() { return taken(shmkit_rwlock_read, no_wait); }
+
+    template <class Rep, class Period>
+    bool try_lock_shared_for(const std::chrono::duration<Rep, Period> &d) {
+        return taken(shmkit_rwlock_read, d);
+    }
+
+    template <class Clock, class Duration>
+    bool try_lock_shared_until(const std::chrono::time_point<Clock, Duration> &deadline) {
+        return detail::until(deadline,
+                             [this](timeout left) { return taken(shmkit_rwlock_read, left); });
+    }
+
+    void unlock_shared() { unlock(); }
+
+    /// Holds the lock to write, having called `repair()` if a writer died. As of `lock`.
+    template <class Repair>
+    bool lock_or_recover(Repair &&repair) {
+        const shmkit_status status = shmkit_rwlock_write(handle(), SHMKIT_FOREVER);
+        if (status != SHMKIT_OWNER_DIED) {
+            detail::check(status, "rw_lock::lock_or_recover");
+            return false;
+        }
+        giver_back back{handle()};
+        std::forward<Repair>(repair)();
+        detail::check(shmkit_rwlock_mark_consistent(handle()), "rw_lock::lock_or_recover");
+        back.lock = nullptr;
+        return true;
+    }
+
+    /// The handle of C, which stays this object's.
+    shmkit_rwlock *handle() const noexcept { return handle_.get(); }
+
+    /// Takes over a handle of C.
+    static rw_lock adopt(shmkit_rwlock *handle) noexcept { return rw_lock(unique(handle)); }
+
+private:
+    using unique = detail::owned<shmkit_rwlock, shmkit_rwlock_free>;
+
+    struct giver_back {
+        shmkit_rwlock *lock;
+
+        ~giver_back() {
+            if (lock != nullptr) {
+                static_cast<void>(shmkit_rwlock_release(lock));
+            }
+        }
+    };
+
+    explicit rw_lock(unique handle) noexcept : handle_(std::move(handle)) {}
+
+    static rw_lock make(const place &at, std::uint32_t flags) {
+        shmkit_rwlock *out = nullptr;
+        detail::check(shmkit_rwlock_create(at.in(), at.name(), flags, &out), "rw_lock::create");
+        return adopt(out);
+    }
+
+    template <class Acquire>
+    bool taken(Acquire acquire, timeout left) {
+        const shmkit_status status = acquire(handle(), left.nanoseconds());
+        if (status == SHMKIT_OWNER_DIED) {
+            static_cast<void>(shmkit_rwlock_release(handle())); // the next one is told, too
+        }
+        return detail::done(status, "rw_lock::lock");
+    }
+
+    unique handle_;
+};
+
 /// Where threads of any process wait for what a `lock` protects to change: what std::condition_variable
 /// is within one process.
 ///

@@ -52,6 +52,7 @@ static_assert(moves<shmkit::queue> && moves<shmkit::joinable_queue> && moves<shm
 static_assert(moves<shmkit::loan> && moves<shmkit::borrow> && moves<shmkit::job>);
 static_assert(moves<shmkit::ring<int>> && moves<shmkit::producer<int>>);
 static_assert(moves<shmkit::consumer<int>> && moves<shmkit::process>);
+static_assert(moves<shmkit::rw_lock> && moves<shmkit::atomic_value<int>> && moves<shmkit::listener>);
 static_assert(moves<shmkit::pipe_loan> && moves<shmkit::guard<int>>);
 static_assert(sizeof(shmkit::lock) == sizeof(void *), "a handle and nothing else");
 static_assert(sizeof(shmkit::span<int>) == 2 * sizeof(void *));

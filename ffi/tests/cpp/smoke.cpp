@@ -2,6 +2,7 @@
 #include "check.hpp"
 
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,17 @@ void locks() {
     condition.wait(guard, [] { return true; });
     condition.notify_all();
 
+    shmkit::rw_lock shared;
+    {
+        const std::shared_lock first(shared);
+        const std::shared_lock second(shared);
+        THROWS(SHMKIT_ERR_DEADLOCK, shared.lock());
+    }
+    CHECK(shared.try_lock_for(1s));
+    shared.unlock();
+    CHECK(!shared.lock_or_recover([] {}));
+    shared.unlock();
+
     shmkit::semaphore semaphore(1, 2);
     CHECK(semaphore.try_acquire() && !semaphore.try_acquire());
     CHECK(!semaphore.try_acquire_for(1ms));
@@ -82,6 +94,14 @@ void data() {
     shmkit::value<frame> value(frame{640, 480, 1});
     CHECK(value.update([](frame &f) { return ++f.serial; }) == 2);
     CHECK(value.get().serial == 2 && value.lock()->width == 640);
+    shmkit::atomic_value<frame> whole(frame{1, 2, 3});
+    CHECK(whole.update([](frame &f) { return ++f.serial; }) == 4 && whole.get().serial == 4);
+    whole.set(frame{5, 6, 7});
+    CHECK(whole.get().width == 5);
+    shmkit::atomic_value<std::uint64_t> counter(5);
+    std::uint64_t was = 1;
+    CHECK(counter.fetch_add(1) == 5 && !counter.compare_exchange(was, 9) && was == 6);
+    CHECK(counter.compare_exchange(was, 9) && counter.get() == 9);
     shmkit::value<int> zero(0);
     CHECK(zero.fetch_sub(1) == 0 && zero.load() == -1);
 }
@@ -128,6 +148,23 @@ void messages() {
     CHECK(!b.recv_string(shmkit::forever, &why) && why == SHMKIT_ERR_CLOSED);
 }
 
+void strangers() {
+    const std::string path = "/tmp/shmkit-smoke." + std::to_string(getpid());
+    THROWS(SHMKIT_ERR_NOT_FOUND, shmkit::pipe::connect(path));
+    {
+        shmkit::listener listener(path);
+        CHECK(!listener.accept(1ms));
+        const pid_t client = in_child([&] {
+            auto pipe = shmkit::pipe::connect(path, LONG);
+            return pipe && pipe->send("hello") && pipe->recv_string(LONG) == "welcome" ? 0 : 1;
+        });
+        auto pipe = listener.accept(LONG);
+        CHECK(pipe && pipe->recv_string(LONG) == "hello" && pipe->send("welcome"));
+        CHECK(ended(client) == 0);
+    }
+    CHECK(access(path.c_str(), F_OK) != 0);
+}
+
 void places() {
     const shmkit::region region(1 << 20);
     shmkit::lock lock = shmkit::lock::create({region, "lock"});
@@ -152,6 +189,7 @@ int main() {
     locks();
     data();
     messages();
+    strangers();
     places();
     return 0;
 }
