@@ -66,16 +66,13 @@ impl Field {
             assert_eq!(store.get(key), key + 1, "{name}");
         }
         drop(store);
+        // Opened by each process at its first turn: the crew is forked before.
+        let kept = Rc::new(RefCell::new(None));
         for what in [What::Get, What::Set, What::Update] {
-            let (open, kept) = (Rc::clone(&open), RefCell::new(None));
+            let (open, kept) = (Rc::clone(&open), Rc::clone(&kept));
             let run = move |turn: Turn| {
                 let mut kept = kept.borrow_mut();
-                let (pid, store) = kept.get_or_insert_with(|| (std::process::id(), open()));
-                if *pid != std::process::id() {
-                    // Of the process that this one was forked from.
-                    std::mem::forget(std::mem::replace(store, open()));
-                    *pid = std::process::id();
-                }
+                let store = kept.get_or_insert_with(|| open());
                 let mut key = turn.member as u64;
                 for _ in 0..turn.operations {
                     key = next(key);
@@ -118,9 +115,7 @@ impl Field {
             }
 
             fn update(&self, key: u64) {
-                self.0
-                    .update(&key, |value| value.as_mut().map(|value| value.0[0] += 1))
-                    .unwrap();
+                self.0.update(&key, |value| value.as_mut().map(|value| value.0[0] += 1)).unwrap();
             }
         }
 
@@ -269,7 +264,8 @@ impl Field {
         for what in [What::Get, What::Set, What::Update] {
             let name = ("Mutex<HashMap>, threads", bytes, what, 1, u64::MAX);
             self.add_own(name, move |members, operations| {
-                let map: HashMap<u64, Vec<u8>> = (0..KEYS).map(|key| (key, vec![0; bytes])).collect();
+                let map: HashMap<u64, Vec<u8>> =
+                    (0..KEYS).map(|key| (key, vec![0; bytes])).collect();
                 let map = Arc::new(Mutex::new(map));
                 let start = Arc::new(Barrier::new(members as usize + 1));
                 let work = |member: u64| {
@@ -306,7 +302,8 @@ impl Field {
             // An interpreter has to start for each sample.
             let name = ("Python Manager().dict()", bytes, what, 4, 2000);
             self.add_own(name, move |members, operations| {
-                let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/manager_peers/python.py");
+                let script =
+                    concat!(env!("CARGO_MANIFEST_DIR"), "/benches/manager_peers/python.py");
                 let numbers = [members, bytes as u64, operations, KEYS];
                 let output = Command::new("python3")
                     .arg(script)
