@@ -13,7 +13,7 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-/// A map from keys to values that processes and threads share; see [`Manager::dict`].
+/// A map from keys to values that processes and threads share; see [`Manager::dict`](crate::Manager::dict).
 ///
 /// Any number of processes and threads may use one dict at once; clones are handles to the same
 /// dict. Readers do not keep each other waiting; a writer is alone. Each call is one change, or one

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
-/// A list that processes and threads share; see [`Manager::list`].
+/// A list that processes and threads share; see [`Manager::list`](crate::Manager::list).
 ///
 /// Any number of processes and threads may use one list at once; clones are handles to the same
 /// list. Readers do not keep each other waiting; a writer is alone. Each call is one change, or one

@@ -12,7 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// Named values, each of a type of its own, that processes and threads share; see
-/// [`Manager::namespace`].
+/// [`Manager::namespace`](crate::Manager::namespace).
 ///
 /// Any number of processes and threads may use one namespace at once; clones are handles to the same
 /// namespace. Each call is atomic for everybody, and a process that is killed at any instruction leaves
