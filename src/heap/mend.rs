@@ -86,7 +86,8 @@ impl Marks {
         let start = blocks.heap.start(first);
         let count = slab_blocks(size);
         let is_live = |index: u64| bits[index as usize / 64] >> (index % 64) & 1 != 0;
-        let fresh = (0..count).rev().find(|index| is_live(*index)).map_or(0, |last| last + 1);
+        let last = bits.iter().rposition(|word| *word != 0);
+        let fresh = last.map_or(0, |at| at as u64 * 64 + 64 - u64::from(bits[at].leading_zeros()));
         let mut free = 0;
         for index in (0..fresh).rev().filter(|index| !is_live(*index)) {
             blocks.slice(start + index * size, 1)?[0].put(free);

@@ -184,7 +184,7 @@ impl Field {
             options.map_size(256 << 20);
             // SAFETY: nobody but LMDB writes the file; nothing is synced, as nothing is with us.
             let env = unsafe {
-                options.flags(EnvFlags::NO_SYNC | EnvFlags::WRITE_MAP | EnvFlags::NO_TLS);
+                options.flags(EnvFlags::NO_SYNC | EnvFlags::WRITE_MAP);
                 options.open(&path).unwrap()
             };
             let mut write = env.write_txn().unwrap();
