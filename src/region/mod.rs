@@ -30,7 +30,9 @@ pub(crate) use mapping::Attached;
 pub(crate) use object::{Object, Pinned, PinnedSlice, Place, Spec};
 #[cfg(feature = "serde")]
 pub(crate) use transfer::Arrival;
-pub(crate) use view::{Flag, Shared, Word};
+#[cfg(feature = "serde")]
+pub(crate) use view::Word;
+pub(crate) use view::{Flag, Shared};
 
 /// How many children this process has seen to end: a hint that somebody may have died.
 pub(crate) fn children_reaped() -> u32 {
