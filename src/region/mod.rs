@@ -33,7 +33,9 @@ pub use object::{Address, Place};
 pub(crate) use object::{Object, Pinned, PinnedSlice, Spec};
 #[cfg(feature = "serde")]
 pub(crate) use transfer::Arrival;
-pub(crate) use view::{Flag, Shared, Word, copy};
+#[cfg(feature = "serde")]
+pub(crate) use view::Word;
+pub(crate) use view::{Flag, Shared, copy};
 
 /// How many children this process has seen to end: a hint that somebody may have died.
 pub(crate) fn children_reaped() -> u32 {

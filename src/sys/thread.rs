@@ -9,13 +9,29 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// The ids of our threads.
-static HELPERS: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+/// A thread of ours.
+struct Helper {
+    id: i32,
+    /// When it came to its end, after which the kernel shows it for a moment.
+    left: Option<Instant>,
+}
 
-fn helpers() -> MutexGuard<'static, Vec<i32>> {
-    HELPERS.lock().unwrap_or_else(PoisonError::into_inner)
+/// How long a thread that has come to its end may be there: longer than a busy machine keeps it
+/// waiting, and far shorter than it takes until another thread gets its id.
+const LEAVES_WITHIN: Duration = Duration::from_secs(2);
+
+static HELPERS: Mutex<Vec<Helper>> = Mutex::new(Vec::new());
+
+fn helpers() -> MutexGuard<'static, Vec<Helper>> {
+    let mut helpers = HELPERS.lock().unwrap_or_else(PoisonError::into_inner);
+    helpers.retain(|helper| helper.left.is_none_or(|at| at.elapsed() < LEAVES_WITHIN));
+    helpers
+}
+
+fn is_helper(id: i32) -> bool {
+    helpers().iter().any(|helper| helper.id == id)
 }
 
 /// In [`HELPERS`] as long as it runs.
@@ -24,14 +40,18 @@ struct Listed(i32);
 impl Listed {
     fn enter() -> Listed {
         let id = rustix::thread::gettid().as_raw_pid();
-        helpers().push(id);
+        helpers().push(Helper { id, left: None });
         Listed(id)
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        helpers().retain(|id| *id != self.0);
+        let mut helpers = helpers();
+        let helper = helpers.iter_mut().find(|helper| helper.id == self.0 && helper.left.is_none());
+        if let Some(helper) = helper {
+            helper.left = Some(Instant::now());
+        }
     }
 }
 
@@ -48,19 +68,23 @@ pub(crate) fn spawn_without_signals(
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
     }
+    let (say, is_listed) = std::sync::mpsc::sync_channel(1);
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         let _listed = Listed::enter();
+        let _ = say.send(());
         f();
     });
     // SAFETY: `before` was filled above: the call cannot fail with these arguments.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
-    spawned.map(drop)
+    spawned?;
+    let _ = is_listed.recv(); // from here on it counts as ours
+    Ok(())
 }
 
 /// The threads of this process beside the calling one and our own, none of which is about to end.
 ///
-/// A thread of ours that has just been started, or is just ending, counts for a moment: so a second
-/// look is taken before there are said to be some.
+/// One that another thread has joined may run for a moment before the kernel says that it ends: so a
+/// second look is taken before there are said to be some.
 pub(crate) fn others() -> io::Result<usize> {
     const LOOKS: usize = 5;
     for _ in 1..LOOKS {
@@ -78,7 +102,7 @@ fn count_others() -> io::Result<usize> {
     for entry in std::fs::read_dir("/proc/self/task")? {
         let path = entry?.path();
         let id = path.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or(0);
-        if id != own && !helpers().contains(&id) && !is_ending(&path.join("stat")) {
+        if id != own && !is_helper(id) && !is_ending(&path.join("stat")) {
             others += 1;
         }
     }
@@ -111,7 +135,7 @@ mod tests {
         })
         .unwrap();
         listed.wait();
-        let ours = *helpers().last().unwrap();
+        let ours = helpers().last().unwrap().id;
         assert_ne!(ours, rustix::thread::gettid().as_raw_pid());
         assert!(!is_ending(format!("/proc/self/task/{ours}/stat").as_ref()));
         assert!(others().unwrap() >= 1, "the harness has its own thread");

@@ -413,6 +413,8 @@ fn threads_of_this_crate_do_not_count() {
 fn shared_objects_work_in_a_fork_and_its_parent() {
     let (value, lock) = (Value::new(0u64).unwrap(), Lock::new(0u64).unwrap());
     let queue = Queue::<u64>::new(64).unwrap();
+    // A fork is a user once it first uses the queue: until all have, others may have gone already.
+    let _stays = queue.clone();
     let children: Vec<_> = (0..4)
         .map(|_| {
             fork(|| {
