@@ -1,4 +1,5 @@
 //! What a pool promises its callers: who runs what and when, values and their order, its end.
+#![cfg(feature = "takeover")]
 #![allow(unsafe_code)]
 
 #[path = "common/mod.rs"]

@@ -1,4 +1,5 @@
 //! What a pool promises where something fails: panics, deaths, bad arguments and results, initializers.
+#![cfg(feature = "takeover")]
 #![allow(unsafe_code)]
 
 #[path = "common/mod.rs"]

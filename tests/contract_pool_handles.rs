@@ -1,4 +1,5 @@
 //! Handles to shared objects as arguments and results of a pool's tasks (row Q11 and its like).
+#![cfg(feature = "takeover")]
 
 #[path = "common/mod.rs"]
 mod common;

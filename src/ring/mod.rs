@@ -9,6 +9,7 @@
 //! killed after it everything; the others keep working. The ends of a ring for two are told
 //! `Disconnected` when nothing is left to read. Nothing that others write can move one's bounds.
 
+#[cfg(any(feature = "serde", loom))]
 pub(crate) mod board;
 pub(crate) mod end;
 mod error;

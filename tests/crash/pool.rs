@@ -35,10 +35,9 @@ const fn fate(kind: u8) -> Fate {
 }
 
 const SHORT: usize = 7;
-/// Arguments and results of two pages each.
-const LONG: usize = 5000;
-/// Room for ten of those.
-const ARENA: u64 = 20 * 4096;
+/// Arguments and results of a page each.
+const LONG: usize = 120;
+const ARENA: u64 = 10 * 4096;
 
 const VICTIM: u32 = 1;
 const OTHER: u32 = 2;

@@ -22,10 +22,17 @@ use std::hint::black_box;
 use std::process::Command;
 
 /// Python's own figure for one kind of work; nothing if there is no Python.
-fn python(name: &str, kind: &'static str, what: &'static str, workers: usize, count: u64) -> Option<Row> {
+fn python(
+    name: &str,
+    kind: &'static str,
+    what: &'static str,
+    workers: usize,
+    count: u64,
+) -> Option<Row> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/pool_peers/python.py");
     let run = move |count: u64| -> Option<f64> {
-        let arguments = [kind.to_string(), what.to_string(), workers.to_string(), count.to_string()];
+        let arguments =
+            [kind.to_string(), what.to_string(), workers.to_string(), count.to_string()];
         let output = Command::new("python3").arg(script).args(arguments).output().ok()?;
         String::from_utf8(output.stdout).ok()?.trim().parse().ok()
     };
@@ -82,8 +89,9 @@ fn main() {
     let pool = threads(workers);
     rows.push(Row::new("rayon, threads", 200_000, move |count| {
         ns_each(count, || {
-            let items = (0..count).into_par_iter().with_max_len(1);
-            black_box(pool.install(|| items.map(square).collect::<Vec<_>>()));
+            let items = (0..count as usize).into_par_iter().with_max_len(1);
+            let squares = items.map(|n| square(n as u64));
+            black_box(pool.install(|| squares.collect::<Vec<_>>()));
         })
     }));
     rows.extend(python("Python Pool.map, chunks of 1", "Pool", "single", workers, 5_000));
