@@ -4,7 +4,7 @@
 //!   pointers lead to as much memory as their function says, which nobody else changes meanwhile;
 //!   strings end with a NUL. Only NULL and misaligned pointers can be told from good ones.
 
-use crate::fail::{Answer, Fail};
+use crate::fail::{Answer, Fail, value};
 use crate::region::shmkit_region;
 use api::untyped::{Address, Deadline, Element, Place};
 use std::ffi::{CStr, c_char, c_void};
@@ -92,6 +92,19 @@ impl<T> Out<*mut T> {
 pub(crate) unsafe fn take<T>(handle: *mut T) -> Option<Box<T>> {
     // SAFETY: a handle comes from `Out::give`.
     (!handle.is_null() && handle.is_aligned()).then(|| unsafe { Box::from_raw(handle) })
+}
+
+/// Takes a handle back from C and drops what it was.
+///
+/// # Safety
+///
+/// As of [`take`].
+pub(crate) unsafe fn discard<T>(handle: *mut T) {
+    value((), || {
+        // SAFETY: the caller's promise.
+        drop(unsafe { take(handle) });
+        Ok(())
+    });
 }
 
 /// A text; `None` for NULL.

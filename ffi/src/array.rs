@@ -1,7 +1,7 @@
 //! Arrays; a value is an array of one.
 
 use crate::args::{self, Out, address, bytes, bytes_mut, deadline, element, handle, make, place};
-use crate::args::{shmkit_elem, take};
+use crate::args::{discard, shmkit_elem};
 use crate::fail::{Answer, Fail, cold, value};
 use crate::lock::{acquired, told};
 use crate::region::shmkit_region;
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn shmkit_array_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_array_free(array: *mut shmkit_array) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(array) })));
+    unsafe { discard(array) };
 }
 
 /// The first element; NULL for NULL. Valid until the handle is freed. Others read and write there at

@@ -1,6 +1,6 @@
 //! Barriers.
 
-use crate::args::{Out, address, handle, place, take};
+use crate::args::{Out, address, discard, handle, place};
 use crate::fail::{Fail, cold, value};
 use crate::region::shmkit_region;
 use crate::status::*;
@@ -143,5 +143,5 @@ pub unsafe extern "C" fn shmkit_barrier_is_broken(barrier: *const shmkit_barrier
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_barrier_free(barrier: *mut shmkit_barrier) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(barrier) })));
+    unsafe { discard(barrier) };
 }

@@ -1,7 +1,7 @@
 //! Conditions.
 
-use crate::args::{Out, address, deadline, handle, place, take};
-use crate::fail::{cold, value};
+use crate::args::{Out, address, deadline, discard, handle, place};
+use crate::fail::cold;
 use crate::lock::{acquired, plain, shmkit_lock};
 use crate::region::shmkit_region;
 use crate::status::*;
@@ -115,5 +115,5 @@ pub unsafe extern "C" fn shmkit_condition_notify_all(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_condition_free(condition: *mut shmkit_condition) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(condition) })));
+    unsafe { discard(condition) };
 }

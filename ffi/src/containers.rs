@@ -1,6 +1,6 @@
 //! The lists and namespaces of a manager.
 
-use crate::args::{Out, bytes, bytes_mut, handle, take};
+use crate::args::{Out, bytes, bytes_mut, discard, handle};
 use crate::fail::{cold, value};
 use crate::manager::{
     hand_over, key, shmkit_list, shmkit_manager, shmkit_namespace, shmkit_visit_fn, visit,
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn shmkit_list_clear(list: *mut shmkit_list) -> shmkit_sta
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_list_free(list: *mut shmkit_list) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(list) })));
+    unsafe { discard(list) };
 }
 
 /// Appends an element.
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn shmkit_namespace_clear(namespace: *mut shmkit_namespace
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_namespace_free(namespace: *mut shmkit_namespace) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(namespace) })));
+    unsafe { discard(namespace) };
 }
 
 /// Sets the value of a name.

@@ -1,6 +1,6 @@
 //! Events.
 
-use crate::args::{self, Out, address, handle, make, place, take};
+use crate::args::{self, Out, address, discard, handle, make, place};
 use crate::fail::{cold, value};
 use crate::region::shmkit_region;
 use crate::status::*;
@@ -118,5 +118,5 @@ pub unsafe extern "C" fn shmkit_event_wait(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_event_free(event: *mut shmkit_event) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(event) })));
+    unsafe { discard(event) };
 }

@@ -1,7 +1,7 @@
 //! Where unrelated processes meet.
 
-use crate::args::{Out, handle, take, text};
-use crate::fail::{Answer, Fail, cold, value};
+use crate::args::{Out, discard, handle, text};
+use crate::fail::{Answer, Fail, cold};
 use crate::pipe::shmkit_pipe;
 use crate::status::*;
 use api::untyped::{BytePipe, Bytes};
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn shmkit_listener_accept(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_listener_free(listener: *mut shmkit_listener) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(listener) })));
+    unsafe { discard(listener) };
 }
 
 /// Connects to the listener at `path`, in C or Rust, waiting at most `timeout_ns` nanoseconds for it to accept.

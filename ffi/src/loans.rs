@@ -97,9 +97,9 @@ fn register() {
         FORKS.store((FORKS.load(Relaxed) + 1) & 0xffff, Relaxed);
     }
     static ONCE: Once = Once::new();
-    // SAFETY: the handler lives as long as the program, and only changes a word.
     ONCE.call_once(|| {
         // Without memory for the handler a child's slots pass for the parent's, and do nothing.
+        // SAFETY: the handler lives as long as the program, and only changes a word.
         let _ = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     });
 }

@@ -1,6 +1,8 @@
 //! Locks, plain and recursive.
 
-use crate::args::{self, Out, SHMKIT_LOCK_RECURSIVE, address, deadline, handle, make, place, take};
+use crate::args::{
+    self, Out, SHMKIT_LOCK_RECURSIVE, address, deadline, discard, handle, make, place,
+};
 use crate::fail::{Answer, Fail, cold, value};
 use crate::region::shmkit_region;
 use crate::status::*;
@@ -185,7 +187,7 @@ pub unsafe extern "C" fn shmkit_lock_owner(lock: *const shmkit_lock) -> i32 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_lock_free(lock: *mut shmkit_lock) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(lock) })));
+    unsafe { discard(lock) };
 }
 
 /// The plain lock behind a handle, for a condition.

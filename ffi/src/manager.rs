@@ -1,6 +1,6 @@
 //! What a manager has: objects under keys, and containers for bytes.
 
-use crate::args::{Out, bytes, bytes_mut, handle, take, text};
+use crate::args::{Out, bytes, bytes_mut, discard, handle, text};
 use crate::fail::{Answer, Fail, cold, value};
 use crate::region::shmkit_region;
 use crate::status::*;
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn shmkit_manager_region(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_manager_free(manager: *mut shmkit_manager) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(manager) })));
+    unsafe { discard(manager) };
 }
 
 /// The key of an object, which is not NULL.
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn shmkit_dict_clear(dict: *mut shmkit_dict) -> shmkit_sta
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_dict_free(dict: *mut shmkit_dict) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(dict) })));
+    unsafe { discard(dict) };
 }
 
 /// Sets the value of a key, and replaces the one that is there. All or nothing, also if this process dies.

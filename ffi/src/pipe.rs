@@ -260,7 +260,7 @@ pub unsafe extern "C" fn shmkit_pipe_recv_n(
 /// The pipe for as long as its loans last, which are cleared before it goes.
 fn lasting(pipe: &shmkit_pipe) -> &'static BytePipe {
     // SAFETY: `shmkit_pipe_free` clears the loans first; a handle does not move.
-    unsafe { &*(&raw const pipe.pipe) }
+    unsafe { &*std::ptr::from_ref(&pipe.pipe) }
 }
 
 /// Room for a message of `len` bytes, to be filled in place, waiting for it at most `timeout_ns`
@@ -500,6 +500,7 @@ pub unsafe extern "C" fn shmkit_pipe_free(pipe: *mut shmkit_pipe) {
             });
         }
         // SAFETY: A1, and nothing refers to the pipe any more.
-        Ok(drop(unsafe { args::take(pipe) }))
+        unsafe { args::discard(pipe) };
+        Ok(())
     });
 }

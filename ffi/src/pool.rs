@@ -1,6 +1,6 @@
 //! Pools: a crew of processes that run functions for this one.
 
-use crate::args::{Out, bytes, bytes_mut, handle, take};
+use crate::args::{Out, bytes, bytes_mut, discard, handle, take};
 use crate::fail::{Answer, Fail, cold, value};
 use crate::process::shmkit_main_fn;
 use crate::status::*;
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn shmkit_pool_create(
     cold(|| {
         // SAFETY: A1.
         let (out, argument) = unsafe { (Out::at(out)?, bytes(init_arg, init_len)?) };
-        let of = |init| Function::of(init as *const ()).ok_or(Error::ForeignFunction);
+        let of = |init| Function::of(init).ok_or(Error::ForeignFunction);
         let init = init
             .map(|init: unsafe extern "C" fn(*mut c_void) -> c_int| of(init as *const ()))
             .transpose()?;
@@ -432,5 +432,5 @@ pub unsafe extern "C" fn shmkit_pool_join(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_pool_free(pool: *mut shmkit_pool) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(pool) })));
+    unsafe { discard(pool) };
 }

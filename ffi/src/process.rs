@@ -1,6 +1,6 @@
 //! Processes.
 
-use crate::args::{Out, bytes, handle, take, text};
+use crate::args::{Out, bytes, discard, handle, text};
 use crate::child::{Child, Ended};
 use crate::fail::{Answer, Fail, cold, value};
 use crate::passed::{Passed, arrive, shmkit_handle};
@@ -455,7 +455,7 @@ pub unsafe extern "C" fn shmkit_process_kill(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_process_free(process: *mut shmkit_process) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(process) })));
+    unsafe { discard(process) };
 }
 
 /// The name of this process: what its `config` said, or "MainProcess". Valid until the process ends.

@@ -103,7 +103,7 @@ pub(crate) unsafe fn config(config: *const shmkit_channel_config) -> Answer<shmk
     }
     // SAFETY: A1: there is the size at least.
     let size = unsafe { (*config).struct_size };
-    if size < LEAST || size > 4096 {
+    if !(LEAST..=4096).contains(&size) {
         return Err(Fail::Argument("struct_size of a config"));
     }
     let bytes = size.min(size_of::<shmkit_channel_config>());
@@ -394,7 +394,7 @@ pub(crate) unsafe fn all_mut<'a>(bufs: *mut shmkit_buf, n: usize) -> Answer<&'a 
 /// The queue for as long as its loans last, which are cleared before it goes.
 fn lasting(queue: &shmkit_queue) -> &'static ByteQueue {
     // SAFETY: `shmkit_queue_free` clears the loans first; a handle does not move.
-    unsafe { &*(&raw const queue.queue) }
+    unsafe { &*std::ptr::from_ref(&queue.queue) }
 }
 
 /// Room for a message of `len` bytes, to be filled in place, waiting for it at most `timeout_ns`
@@ -623,6 +623,7 @@ pub unsafe extern "C" fn shmkit_queue_free(queue: *mut shmkit_queue) {
             handle.loans.clear(drop);
         }
         // SAFETY: A1, and nothing refers to the queue any more.
-        Ok(drop(unsafe { args::take(queue) }))
+        unsafe { args::discard(queue) };
+        Ok(())
     });
 }

@@ -1,6 +1,6 @@
 //! Regions: memory for many objects.
 
-use crate::args::{Out, element, flags, handle, make, shmkit_elem, take, text};
+use crate::args::{Out, discard, element, flags, handle, make, shmkit_elem, text};
 use crate::fail::{Answer, Fail, cold, value};
 use crate::status::*;
 use api::untyped::{Address, Place};
@@ -279,5 +279,5 @@ pub unsafe extern "C" fn shmkit_region_find(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_region_free(region: *mut shmkit_region) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(region) })));
+    unsafe { discard(region) };
 }

@@ -1,6 +1,8 @@
 //! Rings for one producer and one consumer.
 
-use crate::args::{self, Out, address, deadline, element, handle, make, place, shmkit_elem, take};
+use crate::args::{
+    self, Out, address, deadline, discard, element, handle, make, place, shmkit_elem,
+};
 use crate::fail::{Answer, Fail, cold, value};
 use crate::region::shmkit_region;
 use crate::status::*;
@@ -161,7 +163,7 @@ pub unsafe extern "C" fn shmkit_ring_len(ring: *const shmkit_ring) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_ring_free(ring: *mut shmkit_ring) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(ring) })));
+    unsafe { discard(ring) };
 }
 
 /// What C is told of an end that refused.
@@ -415,7 +417,7 @@ pub unsafe extern "C" fn shmkit_tx_close(tx: *mut shmkit_tx) -> shmkit_status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_tx_free(tx: *mut shmkit_tx) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(tx) })));
+    unsafe { discard(tx) };
 }
 
 /// Pops the oldest element into `dst`, waiting for one at most `timeout_ns` nanoseconds (SHMKIT_NO_WAIT,
@@ -539,5 +541,5 @@ pub unsafe extern "C" fn shmkit_rx_close(rx: *mut shmkit_rx) -> shmkit_status {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_rx_free(rx: *mut shmkit_rx) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(rx) })));
+    unsafe { discard(rx) };
 }

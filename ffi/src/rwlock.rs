@@ -49,7 +49,7 @@ impl shmkit_rwlock {
     fn lasting(&self) -> &'static RwLock<()> {
         // SAFETY: guards are gone, or leaked with the handle, before the lock is dropped; a handle does not
         // move.
-        unsafe { &*(&raw const self.lock) }
+        unsafe { &*std::ptr::from_ref(&self.lock) }
     }
 
     fn keep(&self, guard: Guard) {

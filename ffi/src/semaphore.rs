@@ -1,6 +1,6 @@
 //! Semaphores.
 
-use crate::args::{Out, address, deadline, handle, place, take};
+use crate::args::{Out, address, deadline, discard, handle, place};
 use crate::fail::{cold, value};
 use crate::lock::told;
 use crate::region::shmkit_region;
@@ -123,5 +123,5 @@ pub unsafe extern "C" fn shmkit_semaphore_value(semaphore: *const shmkit_semapho
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_semaphore_free(semaphore: *mut shmkit_semaphore) {
     // SAFETY: A1.
-    value((), || Ok(drop(unsafe { take(semaphore) })));
+    unsafe { discard(semaphore) };
 }

@@ -1,7 +1,7 @@
 //! Values.
 
 use crate::args::{self, Out, address, bytes, bytes_mut, deadline, element, handle, make, place};
-use crate::args::{shmkit_elem, take};
+use crate::args::{discard, shmkit_elem};
 use crate::fail::{Answer, Fail, cold};
 use crate::lock::{acquired, told};
 use crate::region::shmkit_region;
@@ -215,5 +215,5 @@ pub unsafe extern "C" fn shmkit_value_cas_i64(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmkit_value_free(value: *mut shmkit_value) {
     // SAFETY: A1.
-    crate::fail::value((), || Ok(drop(unsafe { take(value) })));
+    unsafe { discard(value) };
 }

@@ -39,11 +39,11 @@ fn declarations() -> BTreeSet<String> {
     while let Some(end) = rest.find([';', '{']) {
         let (head, tail) = rest.split_at(end);
         let head = squeeze(head);
-        if tail.starts_with(';') {
+        if let Some(after) = tail.strip_prefix(';') {
             if head.contains("shmkit_") {
                 all.insert(head);
             }
-            rest = &tail[1..];
+            rest = after;
             continue;
         }
         if head.contains("extern") {
