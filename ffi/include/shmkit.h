@@ -2835,8 +2835,8 @@ enum shmkit_status shmkit_rwlock_release(struct shmkit_rwlock *rwlock)
 SHMKIT_NOEXCEPT;
 
 /**
- * Declares what the lock protects good, after SHMKIT_OWNER_DIED; who reads and is satisfied may do so, too.
- * Never blocks.
+ * Declares what the lock protects good, after SHMKIT_OWNER_DIED. That of one who writes is for all; one who
+ * reads declares it for itself. Never blocks.
  *
  * Errors: SHMKIT_ERR_NOT_OWNER, SHMKIT_ERR_INVALID_ARGUMENT.
  */
