@@ -16,7 +16,5 @@ pub use crate::region::{Address, Bytes, Element, Place};
 pub use crate::ring::strided::{Popper, Pusher, Refused, Ring, View};
 #[cfg(feature = "serde")]
 pub use crate::sys::entry::Function;
-
-/// Takes the process over from a constructor of its executable, see `takeover`.
 #[cfg(feature = "serde")]
-pub use crate::process::init_from;
+pub use crate::sys::takeover::init_from;

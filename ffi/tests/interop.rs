@@ -90,9 +90,12 @@ fn messages_go_from_rust_through_c_and_back() {
 #[test]
 fn a_queue_made_in_c_is_typed_in_rust() {
     let name = name("typed");
-    let _peer = Peer::start(&["makes-queue", &name]);
+    let mut peer = Peer::start(&["makes-queue", &name]);
     assert!(matches!(Queue::<u32>::open(&name), Err(api::Error::TypeMismatch { .. })));
     assert_eq!(Queue::<String>::open(&name).unwrap().get_timeout(LONG).unwrap(), "hello");
+    peer.kill();
+    // Its name goes with the next one who asks for it.
+    assert!(matches!(Queue::<String>::open(&name), Err(api::Error::NotFound)));
 }
 
 #[test]

@@ -119,24 +119,6 @@ pub fn init() {
     takeover::init();
 }
 
-/// As [`init`], from a constructor of an executable in another language.
-///
-/// # Safety
-///
-/// `entry` is the address of the entry of `.init_array` that the C runtime has called with the other
-/// arguments, and that has called this.
-#[doc(hidden)]
-#[expect(unsafe_code, reason = "the caller's promise is handed on")]
-pub unsafe fn init_from(
-    entry: usize,
-    argc: std::ffi::c_int,
-    argv: *const *const std::ffi::c_char,
-    environment: *const *const std::ffi::c_char,
-) {
-    // SAFETY: the caller's promise.
-    unsafe { takeover::init_from(entry, argc, argv, environment) };
-}
-
 /// A started process, which gives back an `R`.
 ///
 /// Any number of threads may use it at once, and every call can be repeated. Dropping it neither

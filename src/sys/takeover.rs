@@ -126,7 +126,7 @@ extern "C" fn at_start(argc: c_int, argv: *const *const c_char, environment: *co
 /// # Safety
 ///
 /// The caller is the constructor of that entry, called by the C runtime with these arguments.
-pub(crate) unsafe fn init_from(
+pub unsafe fn init_from(
     entry: usize,
     argc: c_int,
     argv: *const *const c_char,
