@@ -465,8 +465,12 @@ fn workers_outlive_the_interrupt_of_their_terminal() {
 
 /// Makes a pool whose workers are busy, and tells who they are.
 fn keep_a_pool_busy(pids: Queue<u32>) {
-    // SAFETY: plain call; a process group of its own, as a shell gives to a program.
-    unsafe { libc::setpgid(0, 0) };
+    // SAFETY: plain calls; a process group of its own, as a shell gives to a program. Who runs tests
+    // in the background may ignore the signal.
+    unsafe {
+        libc::setpgid(0, 0);
+        libc::signal(libc::SIGINT, libc::SIG_DFL);
+    }
     let pool = pool(3);
     let parked: Vec<Async<()>> = (0..2)
         .map(|_| {
