@@ -176,7 +176,9 @@ impl Builder {
     /// use std::io::Read;
     ///
     /// let file = std::fs::File::open("/proc/version")?;
-    /// let child = Process::builder().fd(3, file).spawn((), || std::fs::read_to_string("/proc/self/fd/3").unwrap())?;
+    /// let child = Process::builder()
+    ///     .fd(3, file)
+    ///     .spawn((), || std::fs::read_to_string("/proc/self/fd/3").unwrap())?;
     /// assert!(child.join()?.starts_with("Linux"));
     /// # Ok::<(), shmkit::Error>(())
     /// ```

@@ -422,7 +422,8 @@ impl<T: Message> JoinableQueue<T> {
     /// [`GetError::Disconnected`] when the queue is closed and all is done, or nothing is there and
     /// nobody else is left; this handle's own jobs do not count.
     /// [`GetError::Decode`] for a message that is no `T`, which is gone then;
-    /// [`GetError::HandleGone`]; [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become a user of the queue.
+    /// [`GetError::HandleGone`]; [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become
+    /// a user of the queue.
     ///
     /// ```
     /// let queue = shmkit::JoinableQueue::new(2)?;

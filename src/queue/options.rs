@@ -111,9 +111,9 @@ impl<'a> QueueOptions<'a> {
     /// [`QueueOptions::inline_bytes`], which is also the longest message. By default 128 MiB; in a
     /// region with others nothing.
     ///
-    /// That is address space, and messages lie in whole pages of it: a message takes memory when it is put for the first time where none was
-    /// yet, and the memory of what was got is kept for later messages, up to a quarter of all or
-    /// 32 MiB.
+    /// That is address space, and messages lie in whole pages of it: a message takes memory when it is
+    /// put for the first time where none was yet, and the memory of what was got is kept for later
+    /// messages, up to a quarter of all or 32 MiB.
     ///
     /// ```
     /// use shmkit::{PutError, Queue, QueueOptions};

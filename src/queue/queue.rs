@@ -17,8 +17,8 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-/// A queue of a fixed capacity: any number of processes and threads put messages, and each message
-/// is got by one of them.
+/// A queue of a capacity, or [`unbounded`](Queue::unbounded): any number of processes and threads put
+/// messages, and each message is got by one of them.
 ///
 /// A message is there for all to get when `put` returns, and stays when its sender is gone. Messages
 /// of one sender come in the order in which they were put.
@@ -30,8 +30,8 @@ use std::time::Duration;
 /// Any process that uses the queue may be killed at any time, at no harm to the others: a message that
 /// was not yet put is not there, one that was not yet got is got by another. At most one process gets
 /// a message; one that is killed right after `get` has had it. (Where that is not enough, see
-/// [`JoinableQueue`](crate::JoinableQueue).) Who is *stopped* in the middle of a put or a get holds up those whose turn is
-/// after it, until it goes on.
+/// [`JoinableQueue`](crate::JoinableQueue).) Who is *stopped* in the middle of a put or a get holds up
+/// those whose turn is after it, until it goes on.
 ///
 /// Handles are counted: each clone is one, and so is one on its way to another process, until it is
 /// dropped or its process dies. When a call waits and all other handles that there were have gone, it
@@ -511,7 +511,8 @@ impl<T: Message> Queue<T> {
     /// [`GetError::Disconnected`] when the queue is closed and nothing is left, or nobody else is;
     /// what another process has borrowed counts as left, for it may come back.
     /// [`GetError::Decode`] for a message that is no `T`, which is gone then;
-    /// [`GetError::HandleGone`]; [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become a user of the queue.
+    /// [`GetError::HandleGone`]; [`GetError::Corrupt`]; [`GetError::Os`] when a forked child cannot become
+    /// a user of the queue.
     ///
     /// ```
     /// let queue = shmkit::Queue::new(2)?;

@@ -12,7 +12,8 @@
 //!
 //! A position counts slots ever claimed, modulo 2^48. The owner of `head` or `tail` is who claimed
 //! the slots just before the position; 0 is nobody, and [`CLOSED`] in `tail` says that nobody ever
-//! will again. `freed` and `grown` are positions, of a ring that grows. Any bytes are valid here, and zeroed bytes are an empty ring.
+//! will again. `freed` and `grown` are positions, of a ring that grows. Any bytes are valid here, and
+//! zeroed bytes are an empty ring.
 
 use crate::region::id::{NUMBER_BITS, NUMBER_DEAD};
 use crate::sync::{AtomicU32, AtomicU64};
