@@ -85,8 +85,8 @@ const CAPACITY_BYTES: u64 = 1 << 30;
 /// Address space for objects that are no containers by default.
 const OBJECTS_BYTES: u64 = 1 << 30;
 
-/// A place for objects that processes find by keys: dicts, lists and namespaces that grow, and
-/// everything else that this crate has.
+/// A place for objects that processes find by keys: dicts, lists and namespaces that grow, queues,
+/// locks and their family, values and arrays.
 ///
 /// There is no server: who has the manager works on the objects directly, in memory that all share.
 /// Any number of processes and threads may use one manager at once; clones are handles to the same
@@ -124,7 +124,7 @@ const OBJECTS_BYTES: u64 = 1 << 30;
 ///
 /// | `multiprocessing` | here |
 /// |---|---|
-/// | `Manager()`, `SharedMemoryManager()` | [`Manager::new`]; no process, no shutdown: it goes with its last user |
+/// | `Manager()` | [`Manager::new`]; no process, no shutdown: it goes with its last user |
 /// | `BaseManager.get_server`, `connect` | [`Manager::create`], [`Manager::open`] by name, on one machine |
 /// | `register` | every type that serde knows is known |
 /// | `m.dict()`, `d[k] = v`, `d[k] += 1` | [`dict`](Manager::dict), [`set`](Dict::set), [`update`](Dict::update), which loses nothing |
