@@ -163,19 +163,21 @@ fn the_handles_of_a_stopped_sender_stay_with_the_message_until_it_goes_on() {
 
 #[test]
 fn a_connection_in_flight_ends_with_its_sender() {
-    let queue = Queue::new(8).unwrap();
-    let child = Process::spawn((queue.clone(),), |queue: Queue<Note>| -> () {
-        let (here, there) = Pipe::<u64>::new().unwrap();
-        queue.put(Note::Line(there)).unwrap();
-        queue.put(Note::Line(here)).unwrap();
-        park()
-    });
+    let (queue, is_put) = (Queue::new(8).unwrap(), Event::new().unwrap());
+    let child = Process::spawn(
+        (queue.clone(), is_put.clone()),
+        |queue: Queue<Note>, is_put: Event| -> () {
+            let (here, there) = Pipe::<u64>::new().unwrap();
+            queue.put(Note::Line(there)).unwrap();
+            queue.put(Note::Line(here)).unwrap();
+            is_put.set();
+            park()
+        },
+    );
     let child = child.unwrap();
     // One end arrives; the other is still on its way when its sender dies.
     let Note::Line(there) = get(&queue) else { panic!("something else") };
-    while queue.is_empty() {
-        std::thread::yield_now();
-    }
+    assert!(is_put.wait_timeout(LONG));
     kill(&child);
     assert!(matches!(there.recv_timeout(LONG), Err(RecvError::Disconnected)));
     assert!(matches!(queue.get(), Err(GetError::HandleGone)));

@@ -359,7 +359,8 @@ fn after_many_kills_in_growth_all_of_the_queue_is_there() {
     // All of its places and all of its memory are there, in each lap.
     for _ in 0..4 {
         let full = queue.try_put_many((0..CAP as u64 + 1).map(|n| (n, !n)).collect());
-        assert!(matches!(full, Err(PutError::Full(rest)) if rest.len() == 1));
+        let Err(PutError::Full(rest)) = full else { panic!("{full:?}") };
+        assert_eq!(rest.len(), 1);
         empty();
     }
     assert!(used(&name) < 2 * MIB, "{}", used(&name));
