@@ -75,6 +75,8 @@ pub enum Points {
 const SHORT: usize = 500;
 const SAMPLES: usize = 120;
 const FEW_SAMPLES: usize = 25;
+/// How many points of a victim are tried with a rescuer that is killed too, unless full.
+const RESCUED_MOST: usize = 40;
 const ALIKE: usize = 8;
 const ALIKE_STRIDE: usize = 64;
 
@@ -233,8 +235,10 @@ impl Campaign {
         self.report.states = 1 + path.count(CHANGED);
         self.report.system_calls = path.count(SYSTEM_CALL);
         // With a rescuer each point stands for many kills.
-        let points = if S::RESCUED && !is_full() { Points::States } else { S::POINTS };
-        for k in path.points(points) {
+        let few = S::RESCUED && !is_full();
+        let points = path.points(if few { Points::States } else { S::POINTS });
+        let step = if few { points.len().div_ceil(RESCUED_MOST) } else { 1 };
+        for k in points.into_iter().step_by(step) {
             if self.only.is_some_and(|only| only != k) {
                 continue;
             }
