@@ -333,6 +333,7 @@ fn after_many_kills_in_growth_all_of_the_queue_is_there() {
     const CAP: usize = 6000;
     let name = unique("kills");
     let queue: Queue<(u64, u64)> = QueueOptions::new(CAP).growing().name(&name).queue().unwrap();
+    let _stays = queue.clone(); // so that a full queue is full, and not without anybody else
     let (rounds, ready) = (Value::new(0).unwrap(), Event::new().unwrap());
     let toilers = || {
         Process::spawn((queue.clone(), rounds.clone(), ready.clone()), toil as fn(_, _, _)).unwrap()
