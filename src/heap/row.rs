@@ -68,11 +68,12 @@ impl Container<Row> {
         index: usize,
         f: impl FnOnce(&[u8]) -> Result<(Vec<u8>, R)>,
     ) -> Result<R> {
-        self.write(|blocks| {
+        self.write_after(|blocks, writer| {
             let slot = slot(blocks, index)?;
             let (old, mut bytes) = (slot.get(), Vec::new());
             copy(blocks, old, &mut bytes)?;
             let (new, result) = f(&bytes)?;
+            writer.still_ours()?;
             if new != bytes {
                 slot.put(new_slot(blocks, &new)?); // R1
                 free(blocks, old)?;
@@ -155,9 +156,10 @@ impl Container<Row> {
 
     /// Brings the strings into the order that `order` gives them: a permutation of their numbers.
     pub(crate) fn reorder(&self, order: impl FnOnce(&Strings) -> Result<Vec<usize>>) -> Result<()> {
-        self.write(|blocks| {
+        self.write_after(|blocks, writer| {
             let part = part(blocks)?;
             let order = order(&all(blocks, 0..part.count)?)?;
+            writer.still_ours()?;
             let slots: Vec<_> = order.iter().map(|index| part.slots[*index].get()).collect();
             replace(blocks, part, &slots)
         })

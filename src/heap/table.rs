@@ -111,7 +111,7 @@ impl Container<Table> {
         key: &[u8],
         f: impl FnOnce(Option<&[u8]>) -> Result<(Change, R)>,
     ) -> Result<R> {
-        self.write(|blocks| {
+        self.write_after(|blocks, writer| {
             let key = Key::of(blocks, key);
             let mut bytes = Vec::new();
             let old = match slots(blocks)?.map(|slots| slots.find(blocks, key)).transpose()? {
@@ -122,6 +122,7 @@ impl Container<Table> {
                 _ => None,
             };
             let (change, result) = f(old)?;
+            writer.still_ours()?;
             match change {
                 Change::Keep => {}
                 Change::Put(value) => _ = set(blocks, key, &value, None)?,

@@ -164,7 +164,8 @@ impl<K: Message, V: Message> Dict<K, V> {
     ///
     /// # Errors
     ///
-    /// As [`insert`](Dict::insert); in each case nothing has changed.
+    /// As [`insert`](Dict::insert), and [`Error::WrongProcess`](crate::Error::WrongProcess) in a child
+    /// that was forked within `f`; in each case nothing has changed.
     pub fn update<Q: Serialize + ?Sized, R>(
         &self,
         key: &Q,

@@ -145,7 +145,8 @@ impl<T: Message> List<T> {
     ///
     /// # Errors
     ///
-    /// Those of [every call](List#errors); [`Error::OutOfRange`]. In each case nothing has changed.
+    /// Those of [every call](List#errors); [`Error::OutOfRange`], and [`Error::WrongProcess`] in a child
+    /// that was forked within `f`. In each case nothing has changed.
     pub fn update<R>(&self, index: usize, f: impl FnOnce(&mut T) -> R) -> Result<R> {
         self.inner.update(index, |old| {
             let mut element = self.decode(old)?;
@@ -210,7 +211,8 @@ impl<T: Message> List<T> {
     ///
     /// # Errors
     ///
-    /// Those of [every call](List#errors); in each case nothing has changed.
+    /// Those of [every call](List#errors), and [`Error::WrongProcess`] in a child that was forked within
+    /// a comparison; in each case nothing has changed.
     pub fn sort(&self) -> Result<()>
     where
         T: Ord,

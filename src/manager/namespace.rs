@@ -83,7 +83,8 @@ impl Namespace {
     ///
     /// # Errors
     ///
-    /// As [`get`](Namespace::get) and [`set`](Namespace::set); in each case nothing has changed.
+    /// As [`get`](Namespace::get) and [`set`](Namespace::set), and [`Error::WrongProcess`] in a child that
+    /// was forked within `f`; in each case nothing has changed.
     pub fn update<T: Message, R>(&self, name: &str, f: impl FnOnce(&mut T) -> R) -> Result<R> {
         self.inner.update(name.as_bytes(), |old| {
             let old = old.ok_or_else(|| Error::MissingKey(name.to_owned()))?;
