@@ -47,9 +47,9 @@ impl Container<Row> {
         })
     }
 
-    /// The strings in `range` of one moment, as far as they are there.
-    pub(crate) fn slice(&self, range: Range<usize>) -> Result<Strings> {
-        self.read(|blocks| all(blocks, range.clone()))
+    /// The strings in `range` of one moment, as far as they are there, and the length at that moment.
+    pub(crate) fn slice(&self, range: Range<usize>) -> Result<(Strings, usize)> {
+        self.read(|blocks| Ok((all(blocks, range.clone())?, part(blocks)?.count)))
     }
 
     /// Replaces the string at `index`.

@@ -217,7 +217,7 @@ proptest! {
             }
             prop_assert_eq!(row.len(), model.len());
         }
-        let all: Vec<_> = row.slice(0..usize::MAX).unwrap().iter().map(<[u8]>::to_vec).collect();
+        let all: Vec<_> = row.slice(0..usize::MAX).unwrap().0.iter().map(<[u8]>::to_vec).collect();
         prop_assert_eq!(&all, &model);
         for (index, element) in model.iter().enumerate() {
             let mut bytes = Vec::new();

@@ -188,12 +188,10 @@ impl<T: Message> List<T> {
         if end.is_some_and(|end| start > end) {
             return Err(NONE);
         }
-        let strings = self.inner.slice(start..end.unwrap_or(usize::MAX))?;
-        let count = strings.iter().len();
-        let is_short = end.is_some_and(|end| count < end - start);
-        if is_short || count == 0 && start > self.len() {
+        let (strings, len) = self.inner.slice(start..end.unwrap_or(usize::MAX))?;
+        if end.unwrap_or(start) > len {
             let index = end.map_or(start, |end| end - 1);
-            return Err(Error::OutOfRange { index, len: start.min(self.len()) + count });
+            return Err(Error::OutOfRange { index, len });
         }
         strings.iter().map(|bytes| self.decode(bytes)).collect()
     }
@@ -204,7 +202,7 @@ impl<T: Message> List<T> {
     ///
     /// Those of [every call](List#errors).
     pub fn snapshot(&self) -> Result<Vec<T>> {
-        self.inner.slice(0..usize::MAX)?.iter().map(|bytes| self.decode(bytes)).collect()
+        self.inner.slice(0..usize::MAX)?.0.iter().map(|bytes| self.decode(bytes)).collect()
     }
 
     /// Sorts the list, as one change; equal elements keep their order.
