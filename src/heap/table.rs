@@ -278,7 +278,8 @@ impl<'a> Slots<'a> {
 /// Makes the table anew, with room for `len` entries.
 #[cold]
 fn resize<'a>(blocks: &Blocks<'a>, old: Option<Slots<'a>>, len: u64) -> Result<Slots<'a>> {
-    let bits = len.max(1).saturating_mul(2).next_power_of_two().ilog2().max(SMALLEST);
+    let room = len.max(1).checked_mul(2).and_then(u64::checked_next_power_of_two);
+    let bits = room.ok_or(CORRUPT)?.ilog2().max(SMALLEST);
     if bits > LARGEST {
         return Err(Error::NoSpace);
     }
