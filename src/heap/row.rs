@@ -170,7 +170,7 @@ impl Container<Row> {
         self.write(|blocks| {
             let part = part(blocks)?;
             if part.place == 0 {
-                return Ok(());
+                return blocks.drop_kept(); // of an element that has found no spine
             }
             commit(blocks, 0, 0);
             for slot in part.used() {

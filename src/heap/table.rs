@@ -156,7 +156,7 @@ impl Container<Table> {
     /// Removes all, as one change.
     pub(crate) fn clear(&self) -> Result<()> {
         self.write(|blocks| {
-            let Some(slots) = slots(blocks)? else { return Ok(()) };
+            let Some(slots) = slots(blocks)? else { return blocks.drop_kept() };
             blocks.word(ROOT).put(0); // T1
             // A survivor of a kill from here on finds nothing in use.
             blocks.word(LEN).put(0);
