@@ -174,7 +174,7 @@ impl ManagerOptions {
     }
 
     /// How much all containers together can hold: 1 GiB by default. Address space; memory is taken as
-    /// it is needed.
+    /// it is needed. A container that grows keeps up to 256 KiB in reserve, which others cannot have.
     pub fn capacity_bytes(mut self, capacity_bytes: u64) -> ManagerOptions {
         self.capacity_bytes = capacity_bytes;
         self
