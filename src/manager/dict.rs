@@ -95,8 +95,10 @@ impl<K: Message, V: Message> Dict<K, V> {
     /// # Errors
     ///
     /// Those of [every call](Dict#errors); [`Error::NoSpace`](crate::Error::NoSpace) when the manager
-    /// is full and [`Error::NoMemory`](crate::Error::NoMemory) when the machine is: then nothing has
-    /// changed. After [`Error::Decode`](crate::Error::Decode), of the value before, the new one is there.
+    /// is full, [`Error::NoMemory`](crate::Error::NoMemory) when the machine is, and
+    /// [`Error::TooLarge`](crate::Error::TooLarge) for a key or value of 4 GiB or more, encoded: then
+    /// nothing has changed. After [`Error::Decode`](crate::Error::Decode), of the value before, the new
+    /// one is there.
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>> {
         self.with_key(&key, |key| {
             with_bytes(self.inner.object(), &value, |value| {
@@ -149,6 +151,9 @@ impl<K: Message, V: Message> Dict<K, V> {
     /// `f` gets the value, or `None` if there is none, and leaves what is to be there. It runs alone:
     /// everybody else waits for it, so it should be short, and it must not use the dict itself. If it
     /// panics nothing has changed.
+    ///
+    /// An update of A within one of B, and elsewhere one of B within one of A, may wait for each other
+    /// for ever: keep to one order, or have [`patience`](Dict::patience).
     ///
     /// ```
     /// # use shmkit::{Dict, Manager};

@@ -143,6 +143,9 @@ impl<T: Message> List<T> {
     /// `f` runs alone: everybody else waits for it, so it should be short, and it must not use the
     /// list itself. If it panics nothing has changed.
     ///
+    /// An update of A within one of B, and elsewhere one of B within one of A, may wait for each other
+    /// for ever: keep to one order, or have [`patience`](List::patience).
+    ///
     /// # Errors
     ///
     /// Those of [every call](List#errors); [`Error::OutOfRange`], and [`Error::WrongProcess`] in a child
