@@ -4,8 +4,9 @@
 
 mod common;
 
-use common::{LONG, die, go_on, join, kill, left_behind, park, stop, unique};
+use common::{LONG, die, go_on, join, kill, leave, left_behind, park, reap, split, stop, unique};
 use shmkit::{Array, Dict, Error, Event, List, Lock, Manager, Process, Queue};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -439,4 +440,47 @@ fn a_panic_within_an_update_changes_nothing() {
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(update)).is_err());
     assert_eq!(dict.get(&1).unwrap().as_deref(), Some("one"));
     assert_eq!(dict.interruptions(), 1);
+}
+
+/// Forks within a change; the child comes to the end of its copy when the parent's is made.
+fn fork_within_a_change(manager: Manager, which: u8) {
+    let (dict, list) = (manager.dict::<u8, u8>("d").unwrap(), manager.list::<u8>("l").unwrap());
+    let changed = manager.event(&format!("{which}")).unwrap();
+    let child = Cell::new(-1);
+    let is_child = || {
+        if child.get() < 0 {
+            child.set(split());
+            if child.get() == 0 && !changed.wait_timeout(LONG) {
+                leave(false);
+            }
+        }
+        child.get() == 0
+    };
+    let done = match which {
+        0 => dict.update(&1, |n| *n = Some(if is_child() { 3 } else { 2 })),
+        1 => dict.update(&1, |n| *n = if is_child() { None } else { Some(4) }),
+        2 => list.update(0, |n| *n = if is_child() { 7 } else { 9 }),
+        _ => list.sort_by(|a, b| if is_child() { b.cmp(a) } else { a.cmp(b) }),
+    };
+    if child.get() == 0 {
+        leave(matches!(done, Err(Error::WrongProcess)));
+    }
+    done.unwrap();
+    changed.set();
+    reap(child.get());
+}
+
+#[test]
+fn a_child_forked_within_a_change_makes_none() {
+    let manager = Manager::new().unwrap();
+    let (dict, list) = (manager.dict::<u8, u8>("d").unwrap(), manager.list::<u8>("l").unwrap());
+    list.extend([1, 5]).unwrap();
+    let expected = [(Some(2), [1, 5]), (Some(4), [1, 5]), (Some(4), [9, 5]), (Some(4), [5, 9])];
+    for (which, (value, elements)) in (0..).zip(expected) {
+        let forking = Process::spawn((manager.clone(), which), fork_within_a_change).unwrap();
+        join(&forking).unwrap();
+        assert_eq!(dict.get(&1).unwrap(), value);
+        assert_eq!(list.snapshot().unwrap(), elements);
+    }
+    assert_eq!((dict.interruptions(), list.interruptions()), (0, 0));
 }

@@ -109,7 +109,13 @@ impl<'a> Blocks<'a> {
     pub(super) fn take(&self, words: u64) -> Result<u64> {
         let Some((class, size)) = class_of(words).and_then(|c| Some((c, block_words(c)?))) else {
             let pages = words.div_ceil(PAGE_WORDS);
-            let first = self.heap.claim(self.owner, pages)?;
+            let first = match self.heap.claim(self.owner, pages) {
+                Err(Error::NoSpace) if self.word(SPARE_PAGES).get() != 0 => {
+                    self.drop_spare();
+                    self.heap.claim(self.owner, pages)?
+                }
+                claimed => claimed?,
+            };
             self.count(pages as i64);
             self.heap.state(first).put(LARGE | pages << 8);
             return Ok(self.heap.start(first));

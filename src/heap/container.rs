@@ -12,7 +12,7 @@ use super::mend::Marks;
 use super::pages::Heap;
 use crate::error::Result;
 use crate::lock::deadline::Deadline;
-use crate::lock::door::Door;
+use crate::lock::door::{Door, Writer};
 use crate::region::{Element, Kind, Object, PinnedSlice, Place, Spec, Word};
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -106,13 +106,23 @@ impl<F: Form> Container<F> {
     /// Lets `f` write, alone.
     #[inline]
     pub(super) fn write<R>(&self, f: impl FnOnce(&Blocks<'_>) -> Result<R>) -> Result<R> {
+        self.write_after(|blocks, _| f(blocks))
+    }
+
+    /// As [`Container::write`], for an `f` that runs code of a user, who may fork: `f` asks the writer
+    /// between that and the first word it writes.
+    #[inline]
+    pub(super) fn write_after<R>(
+        &self,
+        f: impl FnOnce(&Blocks<'_>, &Writer<'_>) -> Result<R>,
+    ) -> Result<R> {
         let (mut writer, has_died) = self.door.write(self.deadline())?;
         let blocks = self.blocks();
         if has_died {
             mend::<F>(&blocks)?;
             writer.recover();
         }
-        f(&blocks)
+        f(&blocks, &writer)
     }
 
     fn blocks(&self) -> Blocks<'_> {

@@ -47,7 +47,8 @@
 //!
 //! The walk, the growth of a table and copies of all that is in a container take a time that grows with
 //! it, and keep others out as long; a stopped process with the door in its hand keeps others out until
-//! it goes on. A block of more than 16 KiB takes whole pages, and needs neighbouring ones.
+//! it goes on, also if it only reads: then the next writer waits for it, and all readers for the
+//! writer. A block of more than 16 KiB takes whole pages, and needs neighbouring ones.
 
 mod blocks;
 mod bytes;

@@ -47,9 +47,9 @@ impl Container<Row> {
         })
     }
 
-    /// The strings in `range` of one moment, as far as they are there.
-    pub(crate) fn slice(&self, range: Range<usize>) -> Result<Strings> {
-        self.read(|blocks| all(blocks, range.clone()))
+    /// The strings in `range` of one moment, as far as they are there, and the length at that moment.
+    pub(crate) fn slice(&self, range: Range<usize>) -> Result<(Strings, usize)> {
+        self.read(|blocks| Ok((all(blocks, range.clone())?, part(blocks)?.count)))
     }
 
     /// Replaces the string at `index`.
@@ -68,11 +68,12 @@ impl Container<Row> {
         index: usize,
         f: impl FnOnce(&[u8]) -> Result<(Vec<u8>, R)>,
     ) -> Result<R> {
-        self.write(|blocks| {
+        self.write_after(|blocks, writer| {
             let slot = slot(blocks, index)?;
             let (old, mut bytes) = (slot.get(), Vec::new());
             copy(blocks, old, &mut bytes)?;
             let (new, result) = f(&bytes)?;
+            writer.still_ours()?;
             if new != bytes {
                 slot.put(new_slot(blocks, &new)?); // R1
                 free(blocks, old)?;
@@ -155,9 +156,10 @@ impl Container<Row> {
 
     /// Brings the strings into the order that `order` gives them: a permutation of their numbers.
     pub(crate) fn reorder(&self, order: impl FnOnce(&Strings) -> Result<Vec<usize>>) -> Result<()> {
-        self.write(|blocks| {
+        self.write_after(|blocks, writer| {
             let part = part(blocks)?;
             let order = order(&all(blocks, 0..part.count)?)?;
+            writer.still_ours()?;
             let slots: Vec<_> = order.iter().map(|index| part.slots[*index].get()).collect();
             replace(blocks, part, &slots)
         })
@@ -168,7 +170,7 @@ impl Container<Row> {
         self.write(|blocks| {
             let part = part(blocks)?;
             if part.place == 0 {
-                return Ok(());
+                return blocks.drop_kept(); // of an element that has found no spine
             }
             commit(blocks, 0, 0);
             for slot in part.used() {

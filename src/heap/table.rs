@@ -111,7 +111,7 @@ impl Container<Table> {
         key: &[u8],
         f: impl FnOnce(Option<&[u8]>) -> Result<(Change, R)>,
     ) -> Result<R> {
-        self.write(|blocks| {
+        self.write_after(|blocks, writer| {
             let key = Key::of(blocks, key);
             let mut bytes = Vec::new();
             let old = match slots(blocks)?.map(|slots| slots.find(blocks, key)).transpose()? {
@@ -122,6 +122,7 @@ impl Container<Table> {
                 _ => None,
             };
             let (change, result) = f(old)?;
+            writer.still_ours()?;
             match change {
                 Change::Keep => {}
                 Change::Put(value) => _ = set(blocks, key, &value, None)?,
@@ -155,7 +156,7 @@ impl Container<Table> {
     /// Removes all, as one change.
     pub(crate) fn clear(&self) -> Result<()> {
         self.write(|blocks| {
-            let Some(slots) = slots(blocks)? else { return Ok(()) };
+            let Some(slots) = slots(blocks)? else { return blocks.drop_kept() };
             blocks.word(ROOT).put(0); // T1
             // A survivor of a kill from here on finds nothing in use.
             blocks.word(LEN).put(0);
@@ -277,7 +278,8 @@ impl<'a> Slots<'a> {
 /// Makes the table anew, with room for `len` entries.
 #[cold]
 fn resize<'a>(blocks: &Blocks<'a>, old: Option<Slots<'a>>, len: u64) -> Result<Slots<'a>> {
-    let bits = len.max(1).saturating_mul(2).next_power_of_two().ilog2().max(SMALLEST);
+    let room = len.max(1).checked_mul(2).and_then(u64::checked_next_power_of_two);
+    let bits = room.ok_or(CORRUPT)?.ilog2().max(SMALLEST);
     if bits > LARGEST {
         return Err(Error::NoSpace);
     }

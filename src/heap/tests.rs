@@ -1,5 +1,6 @@
 //! Containers against what the standard library has, and the memory that they hold.
 
+use super::blocks::{Blocks, LEN};
 use super::{Change, Container, Form, Heap, Row, Strings, Table};
 use crate::error::{Error, Result};
 use crate::region::{Element, Kind, Place, RegionOptions};
@@ -217,7 +218,7 @@ proptest! {
             }
             prop_assert_eq!(row.len(), model.len());
         }
-        let all: Vec<_> = row.slice(0..usize::MAX).unwrap().iter().map(<[u8]>::to_vec).collect();
+        let all: Vec<_> = row.slice(0..usize::MAX).unwrap().0.iter().map(<[u8]>::to_vec).collect();
         prop_assert_eq!(&all, &model);
         for (index, element) in model.iter().enumerate() {
             let mut bytes = Vec::new();
@@ -295,6 +296,61 @@ fn a_list_that_does_not_fit_is_not_extended_at_all() {
     assert!(matches!(row.extend(&strings), Err(Error::NoSpace)));
     assert_eq!(row.len(), 1);
     assert_tidy(&row);
+}
+
+#[test]
+fn pages_kept_for_later_do_not_stand_in_the_way_of_a_large_block() {
+    let filled = || {
+        let heap = heap(256 << 10);
+        let row = container::<Row>(&heap, "row");
+        let mut strings = Strings::default();
+        for _ in 0..400 {
+            let write = |target: &mut Vec<u8>| {
+                target.extend_from_slice(&[1; 100]);
+                Ok::<(), ()>(())
+            };
+            strings.push_by(write).unwrap();
+        }
+        row.extend(&strings).unwrap();
+        (heap, row)
+    };
+    let (heap, row) = filled();
+    let kept = heap.used();
+    row.mend_now().unwrap();
+    let needed = heap.used();
+    assert!(needed < kept, "{needed} of {kept}");
+    let (heap, row) = filled();
+    row.push(&vec![2; (64 - needed as usize) * 4096 - 8]).unwrap();
+    assert_eq!(heap.used(), 64);
+    assert_tidy(&row);
+}
+
+#[test]
+fn an_insertion_that_fails_leaves_nothing_behind_a_clear() {
+    let heap = heap(4096);
+    let (row, table) = (container::<Row>(&heap, "row"), container::<Table>(&heap, "table"));
+    assert!(matches!(row.insert(0, &[1; 100]), Err(Error::NoSpace)));
+    assert_eq!(heap.used(), 1);
+    row.clear().unwrap();
+    assert_eq!(heap.used(), 0);
+    table.set(b"key", b"value", None).unwrap_err();
+    table.clear().unwrap();
+    assert_eq!(heap.used(), 0);
+    assert_tidy(&row);
+}
+
+#[test]
+fn a_length_that_cannot_be_is_told() {
+    let heap = heap(1 << 20);
+    let table = container::<Table>(&heap, "table");
+    for len in [u64::MAX, u64::MAX / 2] {
+        let write = |blocks: &Blocks<'_>| {
+            blocks.word(LEN).put(len);
+            Ok(())
+        };
+        table.write(write).unwrap();
+        assert!(matches!(table.set(b"key", b"value", None), Err(Error::Corrupt(_))));
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ use super::records::Records;
 use super::rw::{RawRwLock, Readers, RwWords};
 use super::rw_guarded::Readmit;
 use super::spin::Spin;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::region::id::Liveness;
 use crate::region::{Attached, Object, OwnerWords, Pinned, PinnedSlice};
 use std::time::Duration;
@@ -179,5 +179,10 @@ impl Writer<'_> {
     /// Declares what is behind the door good, after a death.
     pub(crate) fn recover(&mut self) {
         self.hold.recover();
+    }
+
+    /// Fails in a forked child that inherited this (D1): to be asked after code of a user has run.
+    pub(crate) fn still_ours(&self) -> Result<()> {
+        if self.hold.is_ours() { Ok(()) } else { Err(Error::WrongProcess) }
     }
 }

@@ -95,8 +95,10 @@ impl<K: Message, V: Message> Dict<K, V> {
     /// # Errors
     ///
     /// Those of [every call](Dict#errors); [`Error::NoSpace`](crate::Error::NoSpace) when the manager
-    /// is full and [`Error::NoMemory`](crate::Error::NoMemory) when the machine is: then nothing has
-    /// changed. After [`Error::Decode`](crate::Error::Decode), of the value before, the new one is there.
+    /// is full, [`Error::NoMemory`](crate::Error::NoMemory) when the machine is, and
+    /// [`Error::TooLarge`](crate::Error::TooLarge) for a key or value of 4 GiB or more, encoded: then
+    /// nothing has changed. After [`Error::Decode`](crate::Error::Decode), of the value before, the new
+    /// one is there.
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>> {
         self.with_key(&key, |key| {
             with_bytes(self.inner.object(), &value, |value| {
@@ -150,6 +152,9 @@ impl<K: Message, V: Message> Dict<K, V> {
     /// everybody else waits for it, so it should be short, and it must not use the dict itself. If it
     /// panics nothing has changed.
     ///
+    /// An update of A within one of B, and elsewhere one of B within one of A, may wait for each other
+    /// for ever: keep to one order, or have [`patience`](Dict::patience).
+    ///
     /// ```
     /// # use shmkit::{Dict, Manager};
     /// # let manager = Manager::new()?;
@@ -164,7 +169,8 @@ impl<K: Message, V: Message> Dict<K, V> {
     ///
     /// # Errors
     ///
-    /// As [`insert`](Dict::insert); in each case nothing has changed.
+    /// As [`insert`](Dict::insert), and [`Error::WrongProcess`](crate::Error::WrongProcess) in a child
+    /// that was forked within `f`; in each case nothing has changed.
     pub fn update<Q: Serialize + ?Sized, R>(
         &self,
         key: &Q,

@@ -143,9 +143,13 @@ impl<T: Message> List<T> {
     /// `f` runs alone: everybody else waits for it, so it should be short, and it must not use the
     /// list itself. If it panics nothing has changed.
     ///
+    /// An update of A within one of B, and elsewhere one of B within one of A, may wait for each other
+    /// for ever: keep to one order, or have [`patience`](List::patience).
+    ///
     /// # Errors
     ///
-    /// Those of [every call](List#errors); [`Error::OutOfRange`]. In each case nothing has changed.
+    /// Those of [every call](List#errors); [`Error::OutOfRange`], and [`Error::WrongProcess`] in a child
+    /// that was forked within `f`. In each case nothing has changed.
     pub fn update<R>(&self, index: usize, f: impl FnOnce(&mut T) -> R) -> Result<R> {
         self.inner.update(index, |old| {
             let mut element = self.decode(old)?;
@@ -187,12 +191,10 @@ impl<T: Message> List<T> {
         if end.is_some_and(|end| start > end) {
             return Err(NONE);
         }
-        let strings = self.inner.slice(start..end.unwrap_or(usize::MAX))?;
-        let count = strings.iter().len();
-        let is_short = end.is_some_and(|end| count < end - start);
-        if is_short || count == 0 && start > self.len() {
+        let (strings, len) = self.inner.slice(start..end.unwrap_or(usize::MAX))?;
+        if end.unwrap_or(start) > len {
             let index = end.map_or(start, |end| end - 1);
-            return Err(Error::OutOfRange { index, len: start.min(self.len()) + count });
+            return Err(Error::OutOfRange { index, len });
         }
         strings.iter().map(|bytes| self.decode(bytes)).collect()
     }
@@ -203,14 +205,15 @@ impl<T: Message> List<T> {
     ///
     /// Those of [every call](List#errors).
     pub fn snapshot(&self) -> Result<Vec<T>> {
-        self.inner.slice(0..usize::MAX)?.iter().map(|bytes| self.decode(bytes)).collect()
+        self.inner.slice(0..usize::MAX)?.0.iter().map(|bytes| self.decode(bytes)).collect()
     }
 
     /// Sorts the list, as one change; equal elements keep their order.
     ///
     /// # Errors
     ///
-    /// Those of [every call](List#errors); in each case nothing has changed.
+    /// Those of [every call](List#errors), and [`Error::WrongProcess`] in a child that was forked within
+    /// a comparison; in each case nothing has changed.
     pub fn sort(&self) -> Result<()>
     where
         T: Ord,

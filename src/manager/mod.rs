@@ -46,8 +46,8 @@ macro_rules! container_calls {
             /// A handle whose calls wait at most so long for others, each time, instead of as long as
             /// it takes: for those who would rather have
             /// [`Error::Timeout`](crate::Error::Timeout) than wait for a process that is stopped in
-            /// the middle of a change ([`Error::WouldBlock`](crate::Error::WouldBlock) if the time is
-            /// zero).
+            /// the middle of a change, or of a look that a change waits for
+            /// ([`Error::WouldBlock`](crate::Error::WouldBlock) if the time is zero).
             #[must_use]
             pub fn patience(mut self, patience: Duration) -> Self {
                 self.inner.set_patience(patience);
@@ -55,7 +55,8 @@ macro_rules! container_calls {
             }
 
             /// How many changes have been cut off so far by the death of their process, or by a panic,
-            /// and put in order by the next one. Does not wait; the last one may not be counted yet.
+            /// and put in order by the next one. A look that has waited so long for changes that it is
+            /// made alone counts as one. Does not wait; the last one may not be counted yet.
             pub fn interruptions(&self) -> u64 {
                 self.inner.deaths()
             }
@@ -174,7 +175,7 @@ impl ManagerOptions {
     }
 
     /// How much all containers together can hold: 1 GiB by default. Address space; memory is taken as
-    /// it is needed.
+    /// it is needed. A container that grows keeps up to 256 KiB in reserve, which others cannot have.
     pub fn capacity_bytes(mut self, capacity_bytes: u64) -> ManagerOptions {
         self.capacity_bytes = capacity_bytes;
         self

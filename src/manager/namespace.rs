@@ -68,8 +68,9 @@ impl Namespace {
     ///
     /// # Errors
     ///
-    /// Those of [every call](Namespace#errors); [`Error::NoSpace`] when the manager is full and
-    /// [`Error::NoMemory`] when the machine is: then nothing has changed.
+    /// Those of [every call](Namespace#errors); [`Error::NoSpace`] when the manager is full,
+    /// [`Error::NoMemory`] when the machine is, and [`Error::TooLarge`] for a name or value of 4 GiB or
+    /// more, encoded: then nothing has changed.
     pub fn set<T: Message>(&self, name: &str, value: T) -> Result<()> {
         let bytes = self.encode(&value)?;
         self.inner.set(name.as_bytes(), &bytes, None).map(drop)
@@ -81,9 +82,13 @@ impl Namespace {
     /// `f` runs alone: everybody else waits for it, so it should be short, and it must not use the
     /// namespace itself. If it panics nothing has changed.
     ///
+    /// An update of A within one of B, and elsewhere one of B within one of A, may wait for each other
+    /// for ever: keep to one order, or have [`patience`](Namespace::patience).
+    ///
     /// # Errors
     ///
-    /// As [`get`](Namespace::get) and [`set`](Namespace::set); in each case nothing has changed.
+    /// As [`get`](Namespace::get) and [`set`](Namespace::set), and [`Error::WrongProcess`] in a child that
+    /// was forked within `f`; in each case nothing has changed.
     pub fn update<T: Message, R>(&self, name: &str, f: impl FnOnce(&mut T) -> R) -> Result<R> {
         self.inner.update(name.as_bytes(), |old| {
             let old = old.ok_or_else(|| Error::MissingKey(name.to_owned()))?;

@@ -91,16 +91,26 @@ pub fn die() -> ! {
 
 /// Forks, runs `body` in the child and returns its pid. Only for processes with one thread.
 pub fn fork(body: impl FnOnce()) -> i32 {
+    match split() {
+        0 => leave(std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_ok()),
+        child => child,
+    }
+}
+
+/// Forks and returns the pid of the child, or 0 in the child, which goes by [`leave`]. Only for
+/// processes with one thread.
+pub fn split() -> i32 {
     // SAFETY: this process has one thread, so the child may do what it likes.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
-        0 => {
-            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
-            // SAFETY: does not return.
-            unsafe { libc::_exit(if done.is_ok() { 0 } else { 101 }) }
-        }
         child => child,
     }
+}
+
+/// Ends a forked child, and tells [`reap`] whether all is well.
+pub fn leave(is_well: bool) -> ! {
+    // SAFETY: does not return.
+    unsafe { libc::_exit(if is_well { 0 } else { 101 }) }
 }
 
 /// Waits for a forked child and insists that its body came to its end.

@@ -256,7 +256,7 @@ impl Campaign {
     }
 
     /// Kills the rescuer too, after the victim was killed at `victim`: in each state of the shared
-    /// memory and the kernel, and in a full campaign at every instruction.
+    /// memory and the kernel, and in a full campaign at every instruction of up to [`SHORT`].
     fn run_rescuer<S: Scenario>(&mut self, victim: (&Path, usize)) {
         if let Err(failure) = self.survive::<S>(Job::TraceRescuer { victim }) {
             self.report.failures.push(format!(
@@ -265,7 +265,9 @@ impl Campaign {
             ));
         }
         let path = Path::new(&self.control.rescuer);
-        for k in path.points(if is_full() { Points::Instructions } else { Points::States }) {
+        let is_each = is_full() && path.len() <= SHORT;
+        let points = if is_each { Points::Instructions } else { Points::States };
+        for k in path.points(points) {
             self.kill::<S>(victim, Some((&path, k)));
         }
     }
