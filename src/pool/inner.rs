@@ -197,7 +197,7 @@ impl Inner {
     #[cold]
     fn long(&self, bytes: &[u8]) -> Result<Run, TaskError> {
         let board = &self.site.board;
-        let attempt = || match board.long(bytes) {
+        let attempt = || match board.long_arguments(bytes) {
             Ok(run) => Some(Ok(run)),
             Err(NoRun::TooLarge) => Some(Err(TaskError::TooLarge)),
             Err(NoRun::Failed(why)) => Some(Err(why.into())),
