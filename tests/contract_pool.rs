@@ -484,6 +484,23 @@ fn large_arguments_wait_for_room() {
 }
 
 #[test]
+fn the_arguments_of_a_task_that_runs_are_not_in_the_way_of_its_result() {
+    let pool = Pool::builder().workers(1).arena_bytes(64 << 10).build().unwrap();
+    let same = pool.apply_async((vec![7u8; 40 << 10],), |bytes: Vec<u8>| bytes).unwrap();
+    assert_eq!(get(&same).unwrap(), vec![7; 40 << 10]);
+    // Nor are those of the tasks behind it, which fill the arena.
+    let pool = Pool::builder().workers(2).arena_bytes(256 << 10).build().unwrap();
+    let items = (0..60u8).map(|n| vec![n; 60 << 10]);
+    let (tell, told) = std::sync::mpsc::channel();
+    let map = std::thread::spawn(move || {
+        tell.send(pool.map_chunked(items, 1, |bytes: Vec<u8>| bytes).unwrap()).unwrap();
+    });
+    let all = told.recv_timeout(LONG).expect("the results have room in time");
+    assert!(all.iter().zip(0..).all(|(bytes, n)| *bytes == vec![n; 60 << 10]) && all.len() == 60);
+    map.join().unwrap();
+}
+
+#[test]
 fn what_is_larger_than_the_arena_is_refused_by_itself() {
     let pool = Pool::builder().workers(1).arena_bytes(64 << 10).build().unwrap();
     let len = |bytes: Vec<u8>| bytes.len();

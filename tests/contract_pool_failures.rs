@@ -37,17 +37,25 @@ fn signal(pid: u32, signal: i32) {
     assert_eq!(unsafe { libc::kill(pid as i32, signal) }, 0);
 }
 
-/// Waits until the process is gone, or waits for nobody but its parent.
-fn await_end(pid: u32) {
+fn await_that(what: &str, is_so: impl Fn() -> bool) {
     let start = Instant::now();
-    let is_gone = || match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Err(_) => true,
-        Ok(stat) => stat.rsplit(") ").next().unwrap().starts_with(['Z', 'X']),
-    };
-    while !is_gone() {
-        assert!(start.elapsed() < LONG, "process {pid} stays");
+    while !is_so() {
+        assert!(start.elapsed() < LONG, "not in time: {what}");
         std::thread::yield_now();
     }
+}
+
+/// The state of a process; that of one who is gone is that of one who waits for its parent.
+fn state(pid: u32) -> char {
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Err(_) => 'X',
+        Ok(stat) => stat.rsplit(") ").next().unwrap().chars().next().unwrap(),
+    }
+}
+
+/// Waits until the process is gone, or waits for nobody but its parent.
+fn await_end(pid: u32) {
+    await_that("the end of a process", || matches!(state(pid), 'Z' | 'X'));
 }
 
 #[test]
@@ -125,8 +133,10 @@ fn x9_however_a_worker_ends_its_task_says_how() {
 fn x9_a_worker_killed_from_outside_while_it_works_or_idles_harms_nobody() {
     let pool = pool(2);
     for _ in 0..10 {
-        signal(pool.worker_pids()[0], libc::SIGKILL);
+        let pid = pool.worker_pids()[0];
+        signal(pid, libc::SIGKILL);
         assert_eq!(pool.map_chunked(0..50, 5, square).map_or(50, |all| all.len()), 50);
+        await_that("the dead worker is replaced", || !pool.worker_pids().contains(&pid));
     }
     let pid = Queue::<u32>::new(1).unwrap();
     let parked: Async<()> = pool
@@ -166,6 +176,7 @@ fn x9_a_stopped_worker_is_not_a_dead_one() {
         .unwrap();
     let stopped = pid.get().unwrap();
     signal(stopped, libc::SIGSTOP);
+    await_that("the worker stands still", || state(stopped) == 'T');
     go.set();
     assert_eq!(pool.map(0..100, square).unwrap().len(), 100);
     assert!(!slow.is_ready());
@@ -525,6 +536,27 @@ fn a_pool_belongs_to_the_process_that_made_it() {
     }
     // Where no test harness has threads of its own.
     let child = Process::spawn((), fork_with_a_pool).unwrap();
+    common::join(&child).unwrap();
+}
+
+#[test]
+fn a_map_under_way_belongs_to_the_process_that_began_it() {
+    fn fork_with_maps() {
+        let pool = pool(2);
+        let mut begun = pool.imap(0..100, square);
+        assert_eq!(begun.next().unwrap().unwrap(), 0);
+        let mut fresh = pool.imap_unordered(0..3, square);
+        let child = common::fork(|| {
+            for _ in 0..20 {
+                assert!(matches!(begun.next(), Some(Err(TaskError::WrongProcess))));
+                assert!(matches!(fresh.next(), Some(Err(TaskError::WrongProcess))));
+            }
+        });
+        common::reap(child);
+        assert_eq!(begun.map(Result::unwrap).sum::<u64>(), (0..100).map(square).sum());
+        assert_eq!(fresh.map(Result::unwrap).count(), 3);
+    }
+    let child = Process::spawn((), fork_with_maps).unwrap();
     common::join(&child).unwrap();
 }
 

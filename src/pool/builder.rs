@@ -102,8 +102,9 @@ impl PoolBuilder {
         self
     }
 
-    /// Memory for arguments and results of more than 96 bytes, all tasks together; the longest of them
-    /// has to fit. 1 GiB by default: address space, that takes memory while it is used.
+    /// Memory for arguments of more than 96 bytes, all tasks together, and as much again for such
+    /// results; the longest of them has to fit. 1 GiB by default: address space, that takes memory while
+    /// it is used.
     pub fn arena_bytes(mut self, bytes: u64) -> PoolBuilder {
         self.arena_bytes = bytes;
         self

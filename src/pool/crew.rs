@@ -169,7 +169,8 @@ impl Crew {
         for member in &self.members {
             let _ = member.process.terminate();
         }
-        self.kill_at = Some(Instant::now() + self.grace);
+        // The first time counts: who asks again puts nothing off.
+        self.kill_at.get_or_insert(Instant::now() + self.grace);
     }
 
     fn note_the_ready(&mut self, site: &Site) {

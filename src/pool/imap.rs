@@ -79,6 +79,9 @@ where
             if let known @ Some(_) = self.results.pop_front() {
                 return known;
             }
+            if !self.inner.is_ours() {
+                return Some(Err(TaskError::WrongProcess));
+            }
             if let Err(why) = self.feed() {
                 return Some(Err(why));
             }

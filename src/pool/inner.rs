@@ -105,6 +105,9 @@ impl Inner {
         bytes: Result<Vec<u8>, String>,
         outgoing: transfer::Outgoing,
     ) -> Result<u32, TaskError> {
+        if !self.is_ours() {
+            return Err(TaskError::WrongProcess);
+        }
         let mut bytes = match bytes {
             Ok(bytes) => bytes,
             Err(why) => {
@@ -141,13 +144,16 @@ impl Inner {
     /// Puts a task on the board whose arguments are encoded.
     #[inline]
     pub(super) fn submit_bytes(&self, plan: &Plan, bytes: &[u8]) -> Result<u32, TaskError> {
+        if !self.is_ours() {
+            return Err(TaskError::WrongProcess); // the plan may be older than the fork
+        }
         let payload = match bytes.len() <= INLINE_BYTES {
             true => Payload::Short(bytes),
             false => Payload::Long(self.long(bytes)?),
         };
         let mut table = self.table();
         if table.refusal().is_none()
-            && let Some(slot) = table.take_slot()?
+            && let Ok(Some(slot)) = table.take_slot()
         {
             let ticket = table.post(slot, plan, payload);
             drop(table);
@@ -191,7 +197,7 @@ impl Inner {
     #[cold]
     fn long(&self, bytes: &[u8]) -> Result<Run, TaskError> {
         let board = &self.site.board;
-        let attempt = || match board.long(bytes) {
+        let attempt = || match board.long_arguments(bytes) {
             Ok(run) => Some(Ok(run)),
             Err(NoRun::TooLarge) => Some(Err(TaskError::TooLarge)),
             Err(NoRun::Failed(why)) => Some(Err(why.into())),

@@ -218,8 +218,10 @@ struct Run<'p> {
 
 impl Drop for Run<'_> {
     fn drop(&mut self) {
-        let mut table = self.inner.table();
-        self.sent.iter().filter_map(|(ticket, _)| *ticket).for_each(|ticket| table.abandon(ticket));
+        if self.inner.is_ours() {
+            let mut table = self.inner.table();
+            self.sent.iter().filter_map(|(ticket, _)| *ticket).for_each(|at| table.abandon(at));
+        }
     }
 }
 

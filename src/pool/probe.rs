@@ -40,7 +40,10 @@ impl Probe {
         let bytes = encode(&(text,)).map_err(TaskError::Encode)?;
         let payload = match bytes.len() <= INLINE_BYTES {
             true => Payload::Short(&bytes),
-            false => Payload::Long(self.site.board.long(&bytes).map_err(|_| TaskError::TooLarge)?),
+            false => {
+                let run = self.site.board.long_arguments(&bytes);
+                Payload::Long(run.map_err(|_| TaskError::TooLarge)?)
+            }
         };
         let mut table = lock(&self.table);
         let slot = table.take_slot()?.ok_or(TaskError::TooLarge)?;

@@ -19,6 +19,10 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
+
 /// Slots that get memory at once: 64 KiB.
 const SLOTS_BACKED: u32 = 256;
 
@@ -406,7 +410,9 @@ impl Table {
     pub(super) fn bury(&mut self, worker: u32, signal: Option<i32>, code: Option<i32>) {
         for at in 0..self.order.len() {
             let (slot, generation) = self.order[at];
-            if !self.site.board.is_run_by(slot, worker) {
+            // T2: an old entry of the slot is not for the task that is there now.
+            let is_there = self.site.board.generation(slot) == generation;
+            if !is_there || !self.site.board.is_run_by(slot, worker) {
                 continue;
             }
             let goes_on = matches!(self.phase, Phase::Open | Phase::Closed);

@@ -210,7 +210,7 @@ impl Worker {
     #[cold]
     fn long(&self, bytes: &[u8]) -> Result<Run, NoRun> {
         let board = &self.site.board;
-        let attempt = || match board.long(bytes) {
+        let attempt = || match board.long_result(bytes) {
             Err(NoRun::Full) => None,
             done => Some(done),
         };

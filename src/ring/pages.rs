@@ -133,6 +133,20 @@ impl<S: Site> Pages<S> {
         Pages { site, geometry }
     }
 
+    /// A handle to claim with that finds the lower half of the pages only. Not to collect with.
+    pub(crate) fn lower_half(&self) -> Self
+    where
+        S: Clone,
+    {
+        let geometry = Geometry { count: self.geometry.count / 2, ..self.geometry };
+        Pages { site: self.site.clone(), geometry }
+    }
+
+    /// Whether a message of `len_bytes` fits into half of the pages.
+    pub(crate) fn fits_half(&self, len_bytes: usize) -> bool {
+        self.geometry.pages_for(len_bytes) <= self.geometry.count / 2
+    }
+
     /// Claims a run for a message of `len_bytes`, with memory behind it.
     pub(crate) fn claim(&self, len_bytes: usize) -> Result<Run, NoRun> {
         let pages = self.geometry.pages_for(len_bytes);

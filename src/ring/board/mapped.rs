@@ -4,6 +4,10 @@
 //! pages of a task carry its slot and generation where those of a ring carry a position, so that they
 //! are garbage by themselves once the slot has moved on; the owner frees them before.
 //!
+//! Arguments lie in the lower half of the pages, where results may be as well; so a result that is no
+//! longer than half of them has room as soon as the results before it are taken down, whatever the
+//! tasks that run keep.
+//!
 //! The bytes in a slot are atomics: who should not read them, because a peer does not keep to the
 //! protocol, reads nonsense.
 
@@ -73,6 +77,8 @@ pub(crate) struct Mapped {
     hints: PinnedSlice<Hint>,
     slots: PinnedSlice<Slot>,
     pages: Pages<Heap>,
+    /// The same, to claim arguments from.
+    lower: Pages<Heap>,
 }
 
 /// Where the parts of a board of so many slots and pages lie in their object, from `at` on.
@@ -84,9 +90,9 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// `slots` is a power of two; `heap_bytes` are for long payloads.
-    pub(crate) fn new(at: u64, slots: u32, heap_bytes: u64) -> Layout {
-        Layout { at, slots, heap: Geometry::new(heap_bytes, u64::from(slots)) }
+    /// `slots` is a power of two; `half_bytes` are for long arguments, and as many for long results.
+    pub(crate) fn new(at: u64, slots: u32, half_bytes: u64) -> Layout {
+        Layout { at, slots, heap: Geometry::halves(half_bytes, u64::from(slots)) }
     }
 
     fn hints_at(&self) -> u64 {
@@ -125,11 +131,13 @@ impl Board<Mapped> {
     /// The board of this layout in `object`.
     pub(crate) fn on(object: &Object, layout: Layout) -> Result<Self> {
         let slots_at = layout.slots_at().ok_or(Error::Corrupt("size of a task board"))?;
+        let pages = Pages::on(object, layout.heap_at(), layout.heap)?;
         Ok(Board::new(Mapped {
             words: object.pin(layout.at)?,
             hints: object.pin_slice(layout.hints_at(), layout.hints() as usize)?,
             slots: object.pin_slice(slots_at, layout.slots as usize)?,
-            pages: Pages::on(object, layout.heap_at(), layout.heap)?,
+            lower: pages.lower_half(),
+            pages,
         }))
     }
 
@@ -140,11 +148,30 @@ impl Board<Mapped> {
         self.site.words.object().back(at(from), at(to) - at(from))
     }
 
-    /// Pages with these bytes, which are longer than [`INLINE_BYTES`].
-    pub(crate) fn long(&self, bytes: &[u8]) -> Result<Run, NoRun> {
-        let mut run = self.site.pages.claim_or_collect(bytes.len(), |at| self.is_over(at))?;
+    /// Pages with these bytes of arguments, which are longer than [`INLINE_BYTES`].
+    pub(crate) fn long_arguments(&self, bytes: &[u8]) -> Result<Run, NoRun> {
+        let Mapped { pages, lower, .. } = &self.site;
+        let run = match lower.claim(bytes.len()) {
+            Err(NoRun::Full) if pages.collect(|at| self.is_over(at))? > 0 => {
+                lower.claim(bytes.len())
+            }
+            claimed => claimed,
+        };
+        Ok(self.filled(run?, bytes))
+    }
+
+    /// Pages with these bytes of a result, which are longer than [`INLINE_BYTES`].
+    pub(crate) fn long_result(&self, bytes: &[u8]) -> Result<Run, NoRun> {
+        if !self.site.pages.fits_half(bytes.len()) {
+            return Err(NoRun::TooLarge); // what arguments occupy would be in its way
+        }
+        let run = self.site.pages.claim_or_collect(bytes.len(), |at| self.is_over(at))?;
+        Ok(self.filled(run, bytes))
+    }
+
+    fn filled(&self, mut run: Run, bytes: &[u8]) -> Run {
         self.site.pages.bytes_mut(&mut run).copy_from_slice(bytes);
-        Ok(run)
+        run
     }
 
     /// Gives payload up that was not used.

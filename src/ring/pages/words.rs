@@ -102,6 +102,12 @@ impl Geometry {
         Geometry { page_bytes, count: count as usize, kept: kept as usize }
     }
 
+    /// As [`Geometry::new`], of two halves alike, each of which has room for `half_bytes`.
+    pub(crate) fn halves(half_bytes: u64, messages: u64) -> Geometry {
+        let whole = Geometry::new(half_bytes.saturating_mul(2), messages);
+        Geometry { count: whole.count.next_multiple_of(2), ..whole }
+    }
+
     /// So many pages of this size, of which the first `kept` keep their memory. `None` if a page
     /// would be larger than there are addresses.
     pub(crate) fn of(count: usize, page_bytes: u64, kept: usize) -> Option<Geometry> {
