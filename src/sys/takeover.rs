@@ -121,7 +121,7 @@ extern "C" fn at_start(argc: c_int, argv: *const *const c_char, environment: *co
 }
 
 /// The hook of a program in another language, which has `entry` among the constructors of its
-/// executable: as [`init`], but before `main`, and after all constructors.
+/// executable: as `init`, but before `main`, and after all constructors.
 ///
 /// # Safety
 ///
