@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # A test that fails beside a living child leaves its program waiting for that at its end, for ever.
 host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
-export "CARGO_TARGET_${host}_RUNNER=timeout -k 10 1200"
+export "CARGO_TARGET_${host}_RUNNER=timeout -k 10 1800"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
