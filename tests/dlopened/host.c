@@ -12,10 +12,8 @@ int main(int argc, char **argv) {
         return 1;
     }
     int (*start)(int) = (int (*)(int))dlsym(library, "dlopened_start");
-    int (*init_and_start)(void) = (int (*)(void))dlsym(library, "dlopened_init_and_start");
     printf("spawn %d\n", start(0));
     printf("server %d\n", start(1));
     printf("fork %d\n", start(2));
-    printf("after init %d\n", init_and_start());
     return 0;
 }

@@ -8,7 +8,6 @@ fn outcome(started: shmkit::Result<Process<i32>>) -> i32 {
     match started {
         Ok(child) => child.join().unwrap_or(-2),
         Err(Error::NotInitialised) => 1,
-        Err(Error::ForeignFunction) => 2,
         Err(Error::Threads(_)) => 3,
         Err(_) => 4,
     }
@@ -16,7 +15,7 @@ fn outcome(started: shmkit::Result<Process<i32>>) -> i32 {
 
 /// What comes of starting a process by this method here: 0 is spawn, 1 the fork server, 2 a fork.
 ///
-/// Returns 1 for `NotInitialised`, 2 for `ForeignFunction`, 3 for `Threads`, and 42 from a child.
+/// Returns 1 for `NotInitialised`, 3 for `Threads`, and 42 from a child.
 #[unsafe(no_mangle)]
 pub extern "C" fn dlopened_start(method: i32) -> i32 {
     outcome(match method {
@@ -25,11 +24,4 @@ pub extern "C" fn dlopened_start(method: i32) -> i32 {
         // SAFETY: a number is all that the child uses.
         _ => unsafe { Process::fork(|| 42) },
     })
-}
-
-/// The same after `init`, on the main thread.
-#[unsafe(no_mangle)]
-pub extern "C" fn dlopened_init_and_start() -> i32 {
-    shmkit::init();
-    dlopened_start(0)
 }
