@@ -19,6 +19,9 @@ pub fn tests() -> Vec<Test> {
 /// Longer than it takes until a waiter looks for the dead.
 const LONG_ENOUGH: Duration = Duration::from_millis(300);
 
+/// Longer than anybody waits for others at work, and not for ever: in the end nobody is left who gets.
+const UNTIL_THE_END: Duration = Duration::from_secs(5);
+
 fn shortly(rng: &mut Rng) -> Duration {
     Duration::from_micros(rng.below(5000))
 }
@@ -46,7 +49,7 @@ macro_rules! put_somehow {
         let put = match rng.below(5) {
             0 => queue.try_put(one),
             1 => queue.put_timeout(one, shortly(rng)),
-            2 => queue.put_timeout(one, DEADLINE),
+            2 => queue.put_timeout(one, UNTIL_THE_END),
             3 => return put_some(items, queue.try_put_many(items.to_vec())),
             _ => return put_some(items, queue.put_many_timeout(items.to_vec(), shortly(rng))),
         };
